@@ -1,0 +1,3 @@
+//! The `omemo` command.
+
+fn main() {}
