@@ -1,0 +1,5 @@
+//! Keys.
+
+mod public;
+
+pub use public::{IdentityKey, PublicKey, Signature};

@@ -1,0 +1,157 @@
+//! Who and where: bare JIDs, device ids, namespaces; and when.
+
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+use core::fmt;
+use core::ops::{Add, Sub};
+
+/// The longest bare JID in bytes: two parts of 1,023 bytes and what joins them (RFC 7622, section 3.1), with room for
+/// servers that count otherwise.
+pub const MAX_JID: usize = 3071;
+
+/// A bare JID, already normalised (RFC 7622): `juliet@capulet.lit`. Compared byte by byte.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BareJid(Arc<str>);
+
+impl BareJid {
+    /// Takes a normalised bare JID.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidJid`] if it is empty, longer than [`MAX_JID`] bytes, or holds a NUL or a resource.
+    pub fn new(jid: &str) -> Result<Self, InvalidJid> {
+        if jid.is_empty() {
+            Err(InvalidJid::Empty)
+        } else if jid.len() > MAX_JID {
+            Err(InvalidJid::TooLong(jid.len()))
+        } else if jid.contains(['\0', '/']) {
+            Err(InvalidJid::NotBare)
+        } else {
+            Ok(Self(Arc::from(jid)))
+        }
+    }
+
+    /// The JID as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BareJid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+impl fmt::Display for BareJid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text cannot be a [`BareJid`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidJid {
+    /// It has no bytes.
+    #[error("a JID must not be empty")]
+    Empty,
+    /// It is longer than [`MAX_JID`]; its length in bytes.
+    #[error("a JID has {0} bytes, more than {MAX_JID}")]
+    TooLong(usize),
+    /// It has a resource, or a NUL.
+    #[error("a bare JID must hold neither a resource nor a NUL")]
+    NotBare,
+}
+
+/// The id of a device, unique within its account (XEP-0384, section 5.1). Own ids are drawn from 1 to 2^31 - 1; those of
+/// others are taken as they come, since 0 and larger ones occur.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId(u32);
+
+impl DeviceId {
+    /// Takes an id as it came.
+    pub const fn new(id: u32) -> Self {
+        Self(id)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The XML namespace of a protocol version, which names it everywhere.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Namespace(Cow<'static, str>);
+
+impl Namespace {
+    /// `urn:xmpp:omemo:2`, XEP-0384 since 0.8.
+    pub const OMEMO_2: Self = Self(Cow::Borrowed("urn:xmpp:omemo:2"));
+
+    /// `eu.siacs.conversations.axolotl`, XEP-0384 0.3.
+    pub const LEGACY: Self = Self(Cow::Borrowed("eu.siacs.conversations.axolotl"));
+
+    /// A namespace read from a record.
+    pub(crate) fn stored(text: &str) -> Self {
+        [Self::OMEMO_2, Self::LEGACY]
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .unwrap_or_else(|| Self(Cow::Owned(text.into())))
+    }
+
+    /// The namespace as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A moment, in whole seconds since 1970-01-01T00:00:00Z. Saturates where it cannot be counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// Takes Unix seconds.
+    pub const fn from_unix(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    /// The Unix seconds.
+    pub const fn unix(self) -> u64 {
+        self.0
+    }
+}
+
+impl Add<u64> for Timestamp {
+    type Output = Self;
+
+    fn add(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+}
+
+impl Sub for Timestamp {
+    type Output = u64;
+
+    fn sub(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
