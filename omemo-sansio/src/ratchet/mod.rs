@@ -1,1 +1,35 @@
-//! The double ratchet.
+//! Sessions: X3DH and the double ratchet, whatever the protocol version.
+
+mod chain;
+mod error;
+mod history;
+mod key_agreement;
+mod message_key;
+mod receive;
+mod record;
+mod root_key;
+mod session;
+mod skipped;
+
+pub use error::{DecryptError, EncryptError, KeyExchangeError};
+pub use session::{Accepted, OwnKeys, Sealed, Session};
+pub use skipped::SkippedKeys;
+
+/// How many message keys may be skipped: what a sender can make a receiver compute and keep (Double Ratchet, section
+/// 8.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most keys that one message may skip in a chain; it may skip in two, the one it ends and the one it begins.
+    pub per_message: u32,
+    /// The most keys a session keeps; beyond it the oldest are dropped.
+    pub per_session: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            per_message: 1000,
+            per_session: 1000,
+        }
+    }
+}

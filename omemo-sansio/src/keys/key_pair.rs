@@ -1,0 +1,91 @@
+//! Key pairs that agree.
+
+use core::fmt;
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use super::curve::{self, Point};
+use super::{NonContributory, PublicKey, Secret, SharedSecret};
+use crate::RecordError;
+use crate::records::codec::{Reader, Writer};
+
+/// An X25519 key pair: a pre key, a signed pre key, an ephemeral key or a ratchet key. Its public key is computed once
+/// and kept, since that costs half as much as an agreement.
+pub struct KeyPair {
+    secret: Secret,
+    public: PublicKey,
+}
+
+impl KeyPair {
+    /// Draws 32 bytes for the secret key.
+    pub fn generate(rng: &mut dyn CryptoRng) -> Self {
+        let secret = Secret::fill(|bytes| rng.fill_bytes(bytes));
+        let public = curve::public_key(&secret);
+        Self { secret, public }
+    }
+
+    /// Takes a secret key, clamped or not (it is clamped where it is used; RFC 7748, section 5), and computes its public
+    /// key.
+    pub fn from_secret(mut secret: [u8; 32]) -> Self {
+        let public = curve::public_key(&secret);
+        let pair = Self::from_parts(secret, public);
+        secret.zeroize();
+        pair
+    }
+
+    /// Takes a secret key and the public key that is known to belong to it.
+    pub fn from_parts(mut secret: [u8; 32], public: PublicKey) -> Self {
+        let pair = Self {
+            secret: Secret::copy(&secret),
+            public,
+        };
+        secret.zeroize();
+        pair
+    }
+
+    /// The public key.
+    pub const fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
+    /// Agrees with the owner of another public key (RFC 7748, section 6.1).
+    ///
+    /// # Errors
+    ///
+    /// [`NonContributory`] if the result is all zero.
+    pub fn agree(&self, other: &PublicKey) -> Result<SharedSecret, NonContributory> {
+        self.agree_with(&Point::new(other))
+    }
+
+    pub(crate) fn agree_with(&self, other: &Point) -> Result<SharedSecret, NonContributory> {
+        other.agree(&self.secret)
+    }
+
+    /// Writes 64 bytes: the secret key, the public key.
+    pub(crate) fn encode(&self, writer: &mut Writer) {
+        let Self { secret, public } = self;
+        writer.bytes(&**secret);
+        writer.bytes(public.as_bytes());
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote; computes nothing.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
+        let secret = Secret::decode(reader)?;
+        let public = PublicKey::from_bytes(reader.array()?);
+        Ok(Self { secret, public })
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { secret: _, public } = self;
+        f.debug_struct("KeyPair")
+            .field("public", public)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,291 @@
+//! Receiving: which key a message needs, and what follows when it fits.
+//!
+//! Everything is computed aside and applied at the end, so that a message that does not decrypt changes nothing.
+
+use alloc::vec::Vec;
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::chain::Chain;
+use super::message_key::MessageKey;
+use super::root_key::RootKey;
+use super::session::{PastEnd, Session};
+use super::skipped::{Position, SkippedKey};
+use super::{DecryptError, Limits, SkippedKeys};
+use crate::keys::curve::Point;
+use crate::keys::{KeyPair, PublicKey};
+use crate::protocol::{Header, Message, Protocol};
+
+/// Which chain a message belongs to.
+enum Place {
+    /// The current one, at or past its end.
+    Ahead,
+    /// One there was, the current one included, before its end.
+    Behind,
+    /// The message past the announced end of the previous chain, whose key is kept apart.
+    PastEnd,
+    /// A chain that is not known: a new one, or one that was forgotten.
+    Unknown,
+}
+
+/// What a message does to the session, once it is authenticated.
+enum Change {
+    TakeSkipped(Position),
+    TakePastEnd,
+    Advance(Run),
+    Step(Step),
+}
+
+impl Session {
+    /// Whether [`decrypt`](Self::decrypt) has to be given the skipped keys: because the message's key must be among them,
+    /// or because it adds some. A message in order needs none, however many there are.
+    pub fn needs_skipped_keys(&self, message: &Message) -> bool {
+        let header = message.header();
+        match self.place(header) {
+            Place::Ahead => header.n > self.receiving_chain_length(),
+            Place::Behind => self.skipped > 0,
+            Place::PastEnd => false,
+            Place::Unknown => {
+                let left_over = self
+                    .receiving
+                    .as_ref()
+                    .is_some_and(|chain| chain.next() < header.pn);
+                header.n > 0 || left_over
+            }
+        }
+    }
+
+    /// Decrypts a message (Double Ratchet, section 3.5), in whatever order messages come. Where it begins a new chain, 32
+    /// bytes are drawn for the next ratchet key, after it was authenticated.
+    ///
+    /// `skipped` are the session's skipped keys, changed only where
+    /// [`needs_skipped_keys`](Self::needs_skipped_keys) said that they are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`DecryptError`]; neither the session nor the skipped keys have changed then.
+    pub fn decrypt(
+        &mut self,
+        protocol: &dyn Protocol,
+        message: &Message,
+        skipped: Option<&mut SkippedKeys>,
+        limits: Limits,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+        if skipped.is_none() && self.needs_skipped_keys(message) {
+            return Err(DecryptError::SkippedKeysNeeded);
+        }
+        let (plaintext, change) = self.open(protocol, message, skipped.as_deref(), limits)?;
+        self.apply(protocol, message.header(), change, skipped, limits, rng)?;
+        Ok(plaintext)
+    }
+
+    fn place(&self, header: &Header) -> Place {
+        if let Some(receiving) = &self.receiving
+            && header.ratchet_key == self.peer_ratchet
+        {
+            return if header.n < receiving.next() {
+                Place::Behind
+            } else {
+                Place::Ahead
+            };
+        }
+        match (self.history.age(&header.ratchet_key), &self.past_end) {
+            (Some(0), Some(past_end)) if past_end.n == header.n => Place::PastEnd,
+            (Some(_), _) => Place::Behind,
+            (None, _) => Place::Unknown,
+        }
+    }
+
+    /// Finds the key and decrypts; changes nothing.
+    fn open(
+        &self,
+        protocol: &dyn Protocol,
+        message: &Message,
+        skipped: Option<&SkippedKeys>,
+        limits: Limits,
+    ) -> Result<(Zeroizing<Vec<u8>>, Change), DecryptError> {
+        let header = message.header();
+        let open = |key: &MessageKey| key.open(protocol, &self.associated_data, self.role.other(), message);
+        let kept = || skipped.and_then(|skipped| skipped.find(&header.ratchet_key, header.n));
+        match (self.place(header), &self.receiving, &self.past_end) {
+            (Place::Ahead, Some(receiving), _) => {
+                let run = Run::new(receiving, header.n, limits)?;
+                let plaintext = open(&run.key)?;
+                Ok((plaintext, Change::Advance(run)))
+            }
+            (Place::PastEnd, _, Some(past_end)) => Ok((open(&past_end.key)?, Change::TakePastEnd)),
+            (Place::Unknown, receiving, _) => {
+                if let Some((position, key)) = kept() {
+                    return Ok((open(key)?, Change::TakeSkipped(position)));
+                }
+                let step = Step::new(
+                    protocol,
+                    &self.root_key,
+                    &self.own_ratchet,
+                    receiving.as_ref(),
+                    header,
+                    limits,
+                )?;
+                let plaintext = open(&step.run.key).map_err(|error| match error {
+                    // It may be of a chain that was forgotten, with a key that was kept.
+                    DecryptError::InvalidMac if skipped.is_none() && self.skipped > 0 => {
+                        DecryptError::SkippedKeysNeeded
+                    }
+                    error => error,
+                })?;
+                Ok((plaintext, Change::Step(step)))
+            }
+            (Place::Behind | Place::Ahead | Place::PastEnd, ..) => {
+                let (position, key) = kept().ok_or(DecryptError::AlreadyDecrypted)?;
+                Ok((open(key)?, Change::TakeSkipped(position)))
+            }
+        }
+    }
+
+    /// Applies what an authentic message changes.
+    fn apply(
+        &mut self,
+        protocol: &dyn Protocol,
+        header: &Header,
+        change: Change,
+        mut skipped: Option<&mut SkippedKeys>,
+        limits: Limits,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), DecryptError> {
+        let mut keep = |ratchet_key: &PublicKey, keys| {
+            if let Some(skipped) = &mut skipped {
+                skipped.add(ratchet_key, keys, limits.per_session);
+            }
+        };
+        match change {
+            Change::Advance(run) => {
+                keep(&self.peer_ratchet, run.skipped);
+                self.receiving = Some(run.chain);
+            }
+            Change::Step(step) => {
+                let answer = step.answer(protocol, rng)?;
+                let Step { run, left_over, .. } = step;
+                if self.receiving.is_some() {
+                    self.history.push(&self.peer_ratchet);
+                }
+                self.past_end = left_over.map(|left_over| {
+                    keep(&self.peer_ratchet, left_over.skipped);
+                    PastEnd {
+                        n: header.pn,
+                        key: left_over.key,
+                    }
+                });
+                keep(&header.ratchet_key, run.skipped);
+                self.previous_sending = self.sending.next();
+                self.root_key = answer.root_key;
+                self.own_ratchet = answer.own_ratchet;
+                self.sending = answer.sending;
+                self.peer_ratchet = header.ratchet_key;
+                self.receiving = Some(run.chain);
+            }
+            Change::TakePastEnd => self.past_end = None,
+            Change::TakeSkipped(position) => {
+                if let Some(skipped) = &mut skipped {
+                    skipped.remove(position);
+                }
+            }
+        }
+        if let Some(skipped) = skipped {
+            self.skipped = skipped.count();
+        }
+        self.confirmed = true;
+        Ok(())
+    }
+}
+
+/// A chain run up to a message: the keys before it, its own, and the chain after it.
+pub(super) struct Run {
+    pub(super) skipped: Vec<SkippedKey>,
+    pub(super) key: MessageKey,
+    pub(super) chain: Chain,
+}
+
+impl Run {
+    /// Runs to message `n`, which the chain has not reached yet. Does nothing if it is too far.
+    fn new(chain: &Chain, n: u32, limits: Limits) -> Result<Self, DecryptError> {
+        let count = n.saturating_sub(chain.next());
+        if count > limits.per_message {
+            return Err(DecryptError::TooManySkipped {
+                skipped: count,
+                limit: limits.per_message,
+            });
+        }
+        let mut skipped = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+        let (mut chain, mut key) = chain.step().ok_or(DecryptError::Malformed)?;
+        for n in n - count..n {
+            skipped.push(SkippedKey { n, key });
+            (chain, key) = chain.step().ok_or(DecryptError::Malformed)?;
+        }
+        Ok(Self { skipped, key, chain })
+    }
+}
+
+/// The receiving half of a step of the Diffie-Hellman ratchet (Double Ratchet, section 3.5, `DHRatchet`).
+pub(super) struct Step {
+    pub(super) run: Run,
+    /// The rest of the chain that ends, up to the message past its announced end; nothing if all of it was received.
+    left_over: Option<Run>,
+    root_key: RootKey,
+    peer_ratchet: Point,
+}
+
+/// The sending half.
+pub(super) struct Answer {
+    pub(super) root_key: RootKey,
+    pub(super) own_ratchet: KeyPair,
+    pub(super) sending: Chain,
+}
+
+impl Step {
+    pub(super) fn new(
+        protocol: &dyn Protocol,
+        root_key: &RootKey,
+        own_ratchet: &KeyPair,
+        ending: Option<&Chain>,
+        header: &Header,
+        limits: Limits,
+    ) -> Result<Self, DecryptError> {
+        if header.n > limits.per_message {
+            return Err(DecryptError::TooManySkipped {
+                skipped: header.n,
+                limit: limits.per_message,
+            });
+        }
+        let left_over = ending
+            .filter(|chain| chain.next() <= header.pn)
+            .map(|chain| Run::new(chain, header.pn, limits))
+            .transpose()?;
+        let peer_ratchet = Point::new(&header.ratchet_key);
+        let shared = own_ratchet.agree_with(&peer_ratchet)?;
+        let (root_key, chain_key) = root_key.step(&shared, protocol.kdf_info());
+        Ok(Self {
+            run: Run::new(&Chain::new(chain_key), header.n, limits)?,
+            left_over,
+            root_key,
+            peer_ratchet,
+        })
+    }
+
+    /// Draws the next own ratchet key and begins the sending chain it leads to.
+    pub(super) fn answer(
+        &self,
+        protocol: &dyn Protocol,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Answer, DecryptError> {
+        let own_ratchet = KeyPair::generate(rng);
+        let shared = own_ratchet.agree_with(&self.peer_ratchet)?;
+        let (root_key, chain_key) = self.root_key.step(&shared, protocol.kdf_info());
+        Ok(Answer {
+            root_key,
+            own_ratchet,
+            sending: Chain::new(chain_key),
+        })
+    }
+}

@@ -1,0 +1,39 @@
+//! The root chain.
+
+use super::chain::ChainKey;
+use crate::RecordError;
+use crate::keys::{Secret, SharedSecret, kdf};
+use crate::protocol::KdfInfo;
+use crate::records::codec::{Reader, Writer};
+
+/// The key of the root chain (Double Ratchet, section 3.1).
+#[derive(Debug)]
+pub(super) struct RootKey(Secret);
+
+impl RootKey {
+    pub(super) fn new(secret: Secret) -> Self {
+        Self(secret)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// `KDF_RK` (Double Ratchet, section 7.2; XEP-0384, section 4.3): one step of the Diffie-Hellman ratchet.
+    pub(super) fn step(&self, shared: &SharedSecret, info: &KdfInfo) -> (Self, ChainKey) {
+        let blocks = kdf::hkdf(&self.0, &[shared.as_bytes()], info.root_chain);
+        let [root_key, chain_key] = &*blocks;
+        (
+            Self(Secret::copy(root_key)),
+            ChainKey::new(Secret::copy(chain_key)),
+        )
+    }
+
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        writer.bytes(&*self.0);
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
+        Secret::decode(reader).map(Self)
+    }
+}
