@@ -1,1 +1,180 @@
-//! Placeholder of the workspace layout.
+//! OMEMO state in SQLite, the embedded default.
+//!
+//! One file serves any number of accounts, and several processes may have it open at the same time. The tables are
+//! named `omemo_*`, so they can live in a database the application has anyway; names in them are text for people to
+//! read, values are bytes.
+//!
+//! ```
+//! use omemo_storage::{AccountId, Batch, CommitId, Committed, Key, Storage, Value};
+//! use omemo_storage_sqlite::SqliteStorage;
+//!
+//! # omemo_storage::blocking::wait(async {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("omemo.db");
+//! let storage = SqliteStorage::open(path).await?;
+//! let account = AccountId::new("romeo@montague.lit")?;
+//! let mut batch = Batch::new(CommitId::from_bytes([7; 16]));
+//! batch.put(Key::new("contact/juliet@capulet.lit", "contact")?, None, Value::from(b"opaque".to_vec()));
+//! assert_eq!(storage.commit(&account, &batch).await?, Committed::Applied);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Each call is one statement that commits by itself. So a future that is dropped leaves all of a batch or none of it,
+//! and never an open transaction.
+//!
+//! The futures run on any executor: what they need of tokio they find in a runtime of this crate, with one thread, which
+//! starts with the first call and ends with the process.
+//!
+//! A batch is handed to SQLite in one piece, so together its values may have just under a gigabyte. Values are wiped
+//! neither from sqlx's buffers nor from SQLite's cache.
+
+mod admin;
+mod commit;
+mod error;
+mod jsonb;
+mod lease;
+mod load;
+mod options;
+mod runtime;
+mod schema;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use omemo_storage::{
+    AccountId, Batch, Committed, Cursor, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
+};
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite, SqlitePool};
+
+use crate::error::error;
+use crate::lease::Connections;
+use crate::options::{Durability, prepare};
+use crate::runtime::within;
+
+pub use crate::options::SqliteOptions;
+
+/// A storage in an SQLite database. Cloning shares its connections.
+#[derive(Clone)]
+pub struct SqliteStorage {
+    connections: Arc<Connections>,
+}
+
+impl SqliteStorage {
+    /// Opens the database at a path, or at a URL that begins with `sqlite:`; creates it where there is none. See
+    /// [`SqliteOptions`] for more choices.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the file cannot be opened, is not a database, is locked for too long, was written by a newer
+    /// version, or has settings that keep commits from being durable.
+    pub async fn open(location: impl AsRef<Path>) -> Result<Self, StorageError> {
+        SqliteOptions::new(location)?.open().await
+    }
+
+    /// Uses the application's own connections. They must have `journal_mode` WAL and `synchronous` FULL, which is checked
+    /// on one of them; [`SqliteOptions`] tells what else is worth setting.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStorage::open`].
+    pub async fn from_pool(pool: SqlitePool) -> Result<Self, StorageError> {
+        Self::adopt(pool, Durability::Required).await
+    }
+
+    /// The same, for connections that may forget commits; see [`SqliteOptions::allow_volatile`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStorage::open`].
+    pub async fn from_volatile_pool(pool: SqlitePool) -> Result<Self, StorageError> {
+        Self::adopt(pool, Durability::Waived).await
+    }
+
+    async fn adopt(pool: SqlitePool, durability: Durability) -> Result<Self, StorageError> {
+        within(async move {
+            let mut connection = pool.acquire().await.map_err(error)?;
+            prepare(&mut connection, durability).await?;
+            drop(connection);
+            Ok(Self::new(pool, None))
+        })
+        .await
+    }
+
+    fn new(pool: SqlitePool, held: Option<PoolConnection<Sqlite>>) -> Self {
+        let connections = Arc::new(Connections::new(pool, held));
+        Self { connections }
+    }
+
+    /// Closes all connections, and waits until the calls under way have ended. Later calls fail, also those of clones.
+    /// An application's own pool is closed too.
+    pub async fn close(&self) {
+        // Closing has no errors of its own; the runtime runs, or there would be nothing to close.
+        let _ = within(async {
+            self.connections.close().await;
+            Ok(())
+        })
+        .await;
+    }
+}
+
+impl fmt::Debug for SqliteStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SqliteStorage")
+    }
+}
+
+impl Storage for SqliteStorage {
+    async fn load(&self, account: &AccountId, query: &Query) -> Result<Snapshot, StorageError> {
+        within(async {
+            let mut connection = self.connections.to_read().await?;
+            let snapshot = load::load(connection.get(), account, query).await;
+            connection.give_back();
+            snapshot
+        })
+        .await
+    }
+
+    async fn commit(&self, account: &AccountId, batch: &Batch) -> Result<Committed, StorageError> {
+        batch.check()?;
+        within(async {
+            let mut connection = self.connections.to_write().await?;
+            let committed = commit::commit(connection.get(), account, batch).await;
+            connection.give_back();
+            committed
+        })
+        .await
+    }
+
+    async fn accounts(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<AccountId>, StorageError> {
+        within(async {
+            let mut connection = self.connections.to_read().await?;
+            admin::accounts(connection.get(), after, limit).await
+        })
+        .await
+    }
+
+    async fn records(
+        &self,
+        account: &AccountId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<RecordInfo>, StorageError> {
+        within(async {
+            let mut connection = self.connections.to_read().await?;
+            admin::records(connection.get(), account, after, limit).await
+        })
+        .await
+    }
+
+    async fn purge(&self, account: &AccountId) -> Result<(), StorageError> {
+        within(async {
+            let mut connection = self.connections.to_write().await?;
+            admin::purge(connection.get(), account).await
+        })
+        .await
+    }
+}

@@ -1,0 +1,101 @@
+//! What SQLite's errors mean to the contract. None of its messages holds a value.
+
+use omemo_storage::{ErrorKind, StorageError};
+use sqlx::Error;
+
+/// What the trigger says when an expectation fails.
+const CONFLICT: &str = "omemo: conflict";
+
+/// The primary result codes of SQLite that mean something: <https://sqlite.org/rescode.html>.
+mod code {
+    pub(super) const PERM: i32 = 3;
+    pub(super) const BUSY: i32 = 5;
+    pub(super) const LOCKED: i32 = 6;
+    pub(super) const READONLY: i32 = 8;
+    pub(super) const IOERR: i32 = 10;
+    pub(super) const CORRUPT: i32 = 11;
+    pub(super) const FULL: i32 = 13;
+    pub(super) const CANTOPEN: i32 = 14;
+    pub(super) const TOOBIG: i32 = 18;
+    pub(super) const NOTADB: i32 = 26;
+}
+
+/// The error of a statement that writes nothing, or of any before the batch is sent.
+pub(crate) fn error(error: Error) -> StorageError {
+    let (kind, message) = match primary_code(&error) {
+        Some(code) => meaning(code),
+        None => match error {
+            Error::PoolTimedOut => (
+                ErrorKind::Unavailable,
+                "no connection to the database became free",
+            ),
+            Error::PoolClosed => (ErrorKind::Unavailable, "the storage is closed"),
+            Error::ColumnDecode { .. } => (ErrorKind::Corrupt, "a stored record cannot be read"),
+            Error::Configuration(_) => (ErrorKind::Misconfigured, "this is no URL of an SQLite database"),
+            _ => (ErrorKind::Unavailable, "the connection to the database was lost"),
+        },
+    };
+    StorageError::new(kind, message).with_source(error)
+}
+
+/// The error of a statement that may have been carried out.
+pub(crate) fn error_of_write(failed: Error) -> StorageError {
+    let unknown = match primary_code(&failed) {
+        Some(code) => code == code::IOERR,
+        None => !matches!(failed, Error::PoolTimedOut | Error::PoolClosed),
+    };
+    if unknown {
+        let message = "writing to the database failed, and whether it took effect is not known";
+        StorageError::new(ErrorKind::OutcomeUnknown, message).with_source(failed)
+    } else {
+        error(failed)
+    }
+}
+
+/// What is stored is not what this storage writes.
+pub(crate) fn corrupt(message: &'static str) -> StorageError {
+    StorageError::new(ErrorKind::Corrupt, message)
+}
+
+pub(crate) fn is_conflict(error: &Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.message() == CONFLICT)
+}
+
+pub(crate) fn is_busy(error: &Error) -> bool {
+    primary_code(error) == Some(code::BUSY)
+}
+
+fn meaning(code: i32) -> (ErrorKind, &'static str) {
+    match code {
+        code::BUSY | code::LOCKED => (
+            ErrorKind::Unavailable,
+            "the database is locked by another process or connection",
+        ),
+        code::FULL => (ErrorKind::Full, "the disk is full, or the database may not grow"),
+        code::READONLY => (ErrorKind::Misconfigured, "the database is read-only"),
+        code::PERM => (
+            ErrorKind::Misconfigured,
+            "access to the database is not permitted",
+        ),
+        code::CANTOPEN => (ErrorKind::Unavailable, "the database file cannot be opened"),
+        code::NOTADB => (ErrorKind::Corrupt, "the file is not a database"),
+        code::CORRUPT => (ErrorKind::Corrupt, "the database is damaged"),
+        code::TOOBIG => (
+            ErrorKind::TooLarge,
+            "the batch or a record is larger than SQLite allows",
+        ),
+        code::IOERR => (
+            ErrorKind::Unavailable,
+            "reading or writing the database file failed",
+        ),
+        _ => (ErrorKind::Corrupt, "SQLite refused a statement of the storage"),
+    }
+}
+
+/// An extended result code has the primary one in its lowest byte.
+fn primary_code(error: &Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.parse::<i32>().ok()? & 0xff)
+}

@@ -1,0 +1,190 @@
+//! How a database is opened, and what is checked before it is used.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use omemo_storage::{ErrorKind, StorageError};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+
+use crate::error::{error, is_busy};
+use crate::runtime::within;
+use crate::{SqliteStorage, schema};
+
+/// How a database is opened. [`SqliteStorage::open`] does with the defaults.
+///
+/// Each connection is set up with these pragmas:
+///
+/// * `journal_mode = WAL`: readers and the writer do not wait for each other, and a commit waits for the disk once. A
+///   rollback journal would wait three times.
+/// * `synchronous = FULL`: a commit is on the disk before it is answered. With `NORMAL` a power failure takes the last
+///   commits back, and a ratchet that goes back uses its keys twice.
+/// * `fullfsync = ON`: the same on Apple's systems, where a plain sync leaves data in the disk's cache. Elsewhere it
+///   means nothing.
+/// * `secure_delete = ON`: what is deleted or replaced is overwritten with zeros in the database, so that old keys do
+///   not stay in its free space. Without it, forward secrecy would end at the file. (The write-ahead log keeps them
+///   until it is reused.)
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    connect: SqliteConnectOptions,
+    busy_timeout: Duration,
+    connections: u32,
+    durability: Durability,
+}
+
+/// Whether a database that may forget commits is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    Required,
+    Waived,
+}
+
+impl SqliteOptions {
+    /// The database at a path, or at a URL that begins with `sqlite:`. It is created where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`] if it begins like a URL and is none.
+    pub fn new(location: impl AsRef<Path>) -> Result<Self, StorageError> {
+        let location = location.as_ref();
+        let connect = match location.to_str() {
+            Some(url) if url.starts_with("sqlite:") => {
+                // `mode=rwc` is what a path gets too; an explicit mode in the URL stands.
+                let given = SqliteConnectOptions::from_str(url).map_err(error)?;
+                let explicit = url.contains("mode=");
+                if explicit {
+                    given
+                } else {
+                    given.create_if_missing(true)
+                }
+            }
+            _ => SqliteConnectOptions::new()
+                .filename(location)
+                .create_if_missing(true),
+        };
+        Ok(Self {
+            connect,
+            busy_timeout: Duration::from_secs(5),
+            connections: 4,
+            durability: Durability::Required,
+        })
+    }
+
+    /// How long a call waits for another connection's or process's write to end before it fails; 5 seconds unless told.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// The most connections that are open at a time, each with a thread of its own; 4 unless told. Writes go one after
+    /// the other anyway; loads use the rest.
+    #[must_use]
+    pub fn connections(mut self, connections: u32) -> Self {
+        self.connections = connections.max(1);
+        self
+    }
+
+    /// Accepts a database that may forget commits after a power failure or a crash. For tests and for data that is
+    /// worth nothing: a ratchet that goes back uses its keys twice.
+    #[must_use]
+    pub fn allow_volatile(mut self) -> Self {
+        self.durability = Durability::Waived;
+        self
+    }
+
+    /// Opens the database and brings its tables to this version.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStorage::open`].
+    pub async fn open(self) -> Result<SqliteStorage, StorageError> {
+        within(async move {
+            let pool = self.pool();
+            let mut connection = pool.acquire().await.map_err(error)?;
+            switch_to_wal(&mut connection, self.busy_timeout).await?;
+            prepare(&mut connection, self.durability).await?;
+            Ok(SqliteStorage::new(pool, Some(connection)))
+        })
+        .await
+    }
+
+    fn pool(&self) -> SqlitePool {
+        let connect = self
+            .connect
+            .clone()
+            .busy_timeout(self.busy_timeout)
+            .pragma("synchronous", "FULL")
+            .pragma("fullfsync", "ON")
+            .pragma("checkpoint_fullfsync", "ON")
+            .pragma("secure_delete", "ON")
+            .disable_statement_logging();
+        SqlitePoolOptions::new()
+            .max_connections(self.connections)
+            .test_before_acquire(false)
+            .max_lifetime(None)
+            .connect_lazy_with(connect)
+    }
+}
+
+/// Checks what the contract needs of the database, and brings its tables to this version.
+pub(crate) async fn prepare(
+    connection: &mut SqliteConnection,
+    durability: Durability,
+) -> Result<(), StorageError> {
+    if durability == Durability::Required {
+        require_durability(connection).await?;
+    }
+    schema::migrate(connection).await
+}
+
+async fn require_durability(connection: &mut SqliteConnection) -> Result<(), StorageError> {
+    let journal = journal_mode(connection).await?;
+    if journal != "wal" {
+        return Err(volatile(format!(
+            "commits would not be durable: journal_mode is {journal}, not wal"
+        )));
+    }
+    const FULL: i64 = 2;
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
+        .fetch_one(connection)
+        .await
+        .map_err(error)?;
+    if synchronous < FULL {
+        return Err(volatile(format!(
+            "commits would not be durable: synchronous is {synchronous}, less than {FULL} (FULL)"
+        )));
+    }
+    Ok(())
+}
+
+fn volatile(message: String) -> StorageError {
+    StorageError::new(ErrorKind::Misconfigured, message)
+}
+
+/// The journal mode stays with the file, so one connection switches for all. The switch needs the file alone, for
+/// which SQLite's busy timeout does not wait.
+async fn switch_to_wal(connection: &mut SqliteConnection, timeout: Duration) -> Result<(), StorageError> {
+    let begun = Instant::now();
+    while journal_mode(connection).await? == "delete" {
+        match sqlx::query("PRAGMA journal_mode = WAL")
+            .execute(&mut *connection)
+            .await
+        {
+            Ok(_) => return Ok(()),
+            Err(busy) if is_busy(&busy) && begun.elapsed() < timeout => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(failed) => return Err(error(failed)),
+        }
+    }
+    Ok(())
+}
+
+async fn journal_mode(connection: &mut SqliteConnection) -> Result<String, StorageError> {
+    sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(connection)
+        .await
+        .map_err(error)
+}

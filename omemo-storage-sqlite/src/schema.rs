@@ -1,0 +1,63 @@
+//! The tables, and how they come to be: numbered migrations, each in a transaction of its own.
+
+use omemo_storage::{ErrorKind, StorageError};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::error::error;
+
+/// The migration at place 0 leads to version 1.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_records.sql")];
+
+/// Brings the schema to the newest version. Whoever holds the write lock migrates; others wait for it, and find the
+/// work done.
+pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StorageError> {
+    while pending(connection).await?.is_some() {
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error)?;
+        let Some((script, version)) = pending(&mut transaction).await? else {
+            continue;
+        };
+        sqlx::raw_sql(script)
+            .execute(&mut *transaction)
+            .await
+            .map_err(error)?;
+        sqlx::query("INSERT INTO omemo_schema (version) VALUES (?)")
+            .bind(version)
+            .execute(&mut *transaction)
+            .await
+            .map_err(error)?;
+        transaction.commit().await.map_err(error)?;
+    }
+    Ok(())
+}
+
+/// The next migration and the version it leads to.
+async fn pending(connection: &mut SqliteConnection) -> Result<Option<(&'static str, i64)>, StorageError> {
+    let version = version(connection).await?;
+    let newest = MIGRATIONS.len() as i64;
+    if version > newest {
+        let message = format!(
+            "the database was written by a newer version: its schema is version {version}, known are those up to {newest}"
+        );
+        return Err(StorageError::new(ErrorKind::UnsupportedVersion, message));
+    }
+    let next = usize::try_from(version)
+        .ok()
+        .and_then(|next| MIGRATIONS.get(next));
+    Ok(next.map(|script| (*script, version + 1)))
+}
+
+/// 0 before the first migration.
+async fn version(connection: &mut SqliteConnection) -> Result<i64, StorageError> {
+    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM sqlite_schema WHERE name = 'omemo_schema'")
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(error)?;
+    if known.is_none() {
+        return Ok(0);
+    }
+    let version: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM omemo_schema")
+        .fetch_one(connection)
+        .await
+        .map_err(error)?;
+    Ok(version.unwrap_or(0))
+}
