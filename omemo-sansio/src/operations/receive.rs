@@ -1,0 +1,166 @@
+//! Decrypting one key element, in the live session, an archived one or a new one.
+
+use alloc::vec::Vec;
+
+use zeroize::Zeroizing;
+
+use super::key_exchange::{self, Origin};
+use super::mark;
+use crate::engine::{Env, Stop, View};
+use crate::error::DecryptFailure;
+use crate::protocol::{Incoming, KeyExchange, Message, Protocol};
+use crate::ratchet::{DecryptError, Session, SkippedKeys};
+use crate::records::{Archive, MarkPlace, place};
+use crate::settings::Settings;
+
+/// After how many messages of a chain without answer the ratchet is moved on by an empty message (XEP-0384, section 6:
+/// the first message with a counter of 53 or higher). Said again as often, should that be lost.
+const HEARTBEAT: u32 = 53;
+
+/// Decrypts a key element. What follows from it is written to the view, unless it fails.
+pub(super) fn receive(
+    view: &mut View,
+    env: &mut Env<'_>,
+    settings: &Settings,
+    protocol: &dyn Protocol,
+    origin: &Origin<'_>,
+    incoming: &Incoming,
+) -> Result<Zeroizing<Vec<u8>>, Stop> {
+    let session = view.take::<Session>(&place::session(origin.jid, &origin.namespace, origin.device)?)?;
+    let message = &incoming.message;
+    match (&incoming.key_exchange, session) {
+        (Some(key_exchange), Some(session)) if session.opened_by(key_exchange) => {
+            in_live_session(view, env, settings, protocol, origin, session, message)
+        }
+        (Some(key_exchange), _) => {
+            match in_archive(view, env, settings, protocol, origin, message, Some(key_exchange))? {
+                Some(outcome) => outcome.map_err(|error| failure(error).into()),
+                None => key_exchange::accept(view, env, settings, origin, key_exchange, message),
+            }
+        }
+        (None, Some(session)) => in_live_session(view, env, settings, protocol, origin, session, message),
+        (None, None) => Err(DecryptFailure::NoSession(origin.device).into()),
+    }
+}
+
+fn in_live_session(
+    view: &mut View,
+    env: &mut Env<'_>,
+    settings: &Settings,
+    protocol: &dyn Protocol,
+    origin: &Origin<'_>,
+    mut session: Session,
+    message: &Message,
+) -> Result<Zeroizing<Vec<u8>>, Stop> {
+    let mut skipped = match session.needs_skipped_keys(message) {
+        false => None,
+        true => Some(take_skipped(view, origin)?),
+    };
+    let received_before = session.receiving_chain_length();
+    let mut outcome = session.decrypt(protocol, message, skipped.as_mut(), settings.limits, &mut env.rng);
+    if let (Err(DecryptError::SkippedKeysNeeded), None) = (&outcome, &skipped) {
+        // A message of a chain so old that the session does not remember it.
+        skipped = Some(take_skipped(view, origin)?);
+        outcome = session.decrypt(protocol, message, skipped.as_mut(), settings.limits, &mut env.rng);
+    }
+    match outcome {
+        Ok(plaintext) => {
+            owe_heartbeat(view, origin, &session, received_before)?;
+            view.put(
+                &place::session(origin.jid, &origin.namespace, origin.device)?,
+                session,
+            )?;
+            if let Some(skipped) = skipped {
+                key_exchange::put_skipped(view, origin, skipped)?;
+            }
+            Ok(plaintext)
+        }
+        Err(error @ DecryptError::AlreadyDecrypted) => Err(failure(error).into()),
+        Err(error) => match in_archive(view, env, settings, protocol, origin, message, None)? {
+            Some(Ok(plaintext)) => Ok(plaintext),
+            Some(Err(error @ DecryptError::AlreadyDecrypted)) => Err(failure(error).into()),
+            _ => Err(failure(error).into()),
+        },
+    }
+}
+
+/// The skipped keys of the live session; loads their record if that was not foreseen.
+fn take_skipped(view: &mut View, origin: &Origin<'_>) -> Result<SkippedKeys, Stop> {
+    let key = place::skipped(origin.jid, &origin.namespace, origin.device)?;
+    Ok(view.take::<SkippedKeys>(&key)?.unwrap_or_default())
+}
+
+/// Tries the sessions that were replaced: both sides may have opened one at the same time. The one that can decrypt
+/// becomes the live one again. `None`: there is none to try; with a key exchange only the one it opened is.
+fn in_archive(
+    view: &mut View,
+    env: &mut Env<'_>,
+    settings: &Settings,
+    protocol: &dyn Protocol,
+    origin: &Origin<'_>,
+    message: &Message,
+    key_exchange: Option<&KeyExchange>,
+) -> Result<Option<Result<Zeroizing<Vec<u8>>, DecryptError>>, Stop> {
+    let key = place::archive(origin.jid, &origin.namespace, origin.device)?;
+    view.require([
+        key.clone(),
+        place::skipped(origin.jid, &origin.namespace, origin.device)?,
+    ])?;
+    let Some(mut archive) = view.take::<Archive>(&key)? else {
+        return Ok(None);
+    };
+    let mut outcome = None;
+    for index in 0..archive.sessions.len() {
+        let Some(archived) = archive.sessions.get_mut(index) else {
+            break;
+        };
+        if key_exchange.is_some_and(|key_exchange| !archived.session.opened_by(key_exchange)) {
+            continue;
+        }
+        let skipped = Some(&mut archived.skipped);
+        match archived
+            .session
+            .decrypt(protocol, message, skipped, settings.limits, &mut env.rng)
+        {
+            Ok(plaintext) => {
+                let promoted = archive.sessions.remove(index);
+                view.put(&key, archive)?;
+                key_exchange::archive_live(view, env, origin)?;
+                view.put(
+                    &place::session(origin.jid, &origin.namespace, origin.device)?,
+                    promoted.session,
+                )?;
+                key_exchange::put_skipped(view, origin, promoted.skipped)?;
+                return Ok(Some(Ok(plaintext)));
+            }
+            Err(error @ DecryptError::AlreadyDecrypted) => outcome = Some(Err(error)),
+            Err(error) => outcome = outcome.or(Some(Err(error))),
+        }
+    }
+    Ok(outcome)
+}
+
+/// Owes the sender an empty message when its chain has grown long.
+fn owe_heartbeat(view: &mut View, origin: &Origin<'_>, session: &Session, before: u32) -> Result<(), Stop> {
+    let now = session.receiving_chain_length();
+    let before = if now > before { before } else { 0 };
+    let passed = |length: u32| length.saturating_sub(1) / HEARTBEAT;
+    if passed(now) > passed(before) {
+        mark(
+            view,
+            &MarkPlace::Reply(origin.namespace.clone(), origin.jid.clone(), origin.device),
+        )?;
+    }
+    Ok(())
+}
+
+/// What a failed session means for the message.
+pub(super) fn failure(error: DecryptError) -> DecryptFailure {
+    match error {
+        DecryptError::AlreadyDecrypted => DecryptFailure::AlreadyDecrypted,
+        DecryptError::TooManySkipped { skipped, limit } => {
+            DecryptFailure::TooManySkippedMessageKeys { skipped, limit }
+        }
+        error => DecryptFailure::Session(error),
+    }
+}

@@ -1,0 +1,336 @@
+//! Whom a message goes to: the devices of each recipient, and why some are left out.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::encrypt::EncryptRequest;
+use super::set_trust::judge;
+use super::{distinct, key_exchange};
+use crate::engine::{DownloadBundle, DownloadDeviceList, Env, Stop, View};
+use crate::error::{BundleFailure, EncryptFailure};
+use crate::keys::IdentityKey;
+use crate::records::{AccountRecord, Contact, place};
+use crate::settings::Settings;
+use crate::trust::{Trust, UndecidedKey};
+use crate::{BareJid, Bundle, DeviceId, Namespace, NetworkError};
+
+/// A device of an account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeviceAddress {
+    /// The account.
+    pub jid: BareJid,
+    /// The device.
+    pub device: DeviceId,
+}
+
+/// A device, or all devices of an account for one protocol, that a message was not encrypted to.
+#[derive(Clone, Debug)]
+pub struct SkippedDevice {
+    /// The account.
+    pub jid: BareJid,
+    /// The device; `None`: the account's device list is not known.
+    pub device: Option<DeviceId>,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a device was left out.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// No session could be opened with it.
+    Bundle(BundleFailure),
+    /// Its identity key is distrusted.
+    Distrusted(IdentityKey),
+    /// It is on the lists of protocols alone for which no plaintext was given.
+    NoCommonProtocol,
+    /// The account's device list could not be downloaded.
+    DeviceList(Namespace, NetworkError),
+}
+
+/// A device that the message will be encrypted to.
+pub(super) struct Target {
+    pub(super) address: DeviceAddress,
+    /// Its place among the settings' protocols.
+    pub(super) namespace: Namespace,
+    /// What a session has to be opened from, if there is none yet.
+    pub(super) bundle: Option<Bundle>,
+}
+
+/// All that encrypting needs to know of the world, before any randomness is drawn.
+pub(super) struct Recipients {
+    pub(super) contacts: BTreeMap<BareJid, Contact>,
+    pub(super) targets: Vec<Target>,
+    pub(super) skipped: Vec<SkippedDevice>,
+}
+
+/// Finds out whom the message goes to. Stops for device lists, bundles and decisions that are lacking.
+pub(super) fn find(
+    view: &mut View,
+    env: &Env<'_>,
+    settings: &Settings,
+    account: &AccountRecord,
+    request: &EncryptRequest,
+) -> Result<Recipients, Stop> {
+    let jids = distinct(request.recipients.iter().chain([&settings.jid]).cloned());
+    let mut recipients = Recipients {
+        contacts: BTreeMap::new(),
+        targets: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for jid in &jids {
+        let contact = view.take::<Contact>(&place::contact(jid)?)?.unwrap_or_default();
+        recipients.contacts.insert(jid.clone(), contact);
+    }
+    let namespaces: Vec<_> = settings
+        .namespaces()
+        .filter(|namespace| request.plaintexts.contains_key(namespace))
+        .collect();
+    recipients.complete_lists(view, env, &namespaces)?;
+    let own = DeviceAddress {
+        jid: settings.jid.clone(),
+        device: account.device,
+    };
+    recipients.choose_protocols(&namespaces, &own);
+    recipients.identify(view, settings)?;
+    recipients.ask_for_trust(view, settings, request)?;
+    recipients.check_coverage(request)?;
+    Ok(recipients)
+}
+
+impl Recipients {
+    /// Downloads the device lists that were never received.
+    fn complete_lists(
+        &mut self,
+        view: &mut View,
+        env: &Env<'_>,
+        namespaces: &[Namespace],
+    ) -> Result<(), Stop> {
+        for (jid, contact) in &mut self.contacts {
+            for namespace in namespaces
+                .iter()
+                .filter(|namespace| !contact.knows_list(namespace))
+                .cloned()
+                .collect::<Vec<_>>()
+            {
+                let request = DownloadDeviceList {
+                    namespace: namespace.clone(),
+                    jid: jid.clone(),
+                };
+                match view.device_list(request)? {
+                    None => {}
+                    Some(Ok(list)) => {
+                        super::device_list::apply_list(
+                            contact,
+                            &namespace,
+                            &list.unwrap_or_default(),
+                            env.now,
+                        );
+                    }
+                    Some(Err(error)) => self.skipped.push(SkippedDevice {
+                        jid: jid.clone(),
+                        device: None,
+                        reason: SkipReason::DeviceList(namespace, error),
+                    }),
+                }
+            }
+        }
+        view.settle()
+    }
+
+    /// Gives each active device the most preferred protocol that it and the request have.
+    fn choose_protocols(&mut self, namespaces: &[Namespace], own: &DeviceAddress) {
+        for (jid, contact) in &self.contacts {
+            for (id, device) in &contact.devices {
+                let address = DeviceAddress {
+                    jid: jid.clone(),
+                    device: *id,
+                };
+                if address == *own || !device.protocols.values().any(|active| *active) {
+                    continue;
+                }
+                match namespaces.iter().find(|namespace| device.is_active(namespace)) {
+                    Some(namespace) => {
+                        self.targets.push(Target {
+                            address,
+                            namespace: namespace.clone(),
+                            bundle: None,
+                        });
+                    }
+                    None => self.skipped.push(SkippedDevice {
+                        jid: address.jid,
+                        device: Some(address.device),
+                        reason: SkipReason::NoCommonProtocol,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Sees to it that each device has an identity key, and a session or a bundle to open one from.
+    fn identify(&mut self, view: &mut View, settings: &Settings) -> Result<(), Stop> {
+        let mut targets = Vec::new();
+        for mut target in core::mem::take(&mut self.targets) {
+            let DeviceAddress { jid, device } = &target.address;
+            let session = place::session(jid, &target.namespace, *device)?;
+            let Some(contact) = self.contacts.get_mut(jid) else {
+                continue;
+            };
+            let Some(entry) = contact.devices.get_mut(device) else {
+                continue;
+            };
+            if let Some(session) = view.read::<crate::ratchet::Session>(&session)? {
+                if entry.identity.is_none() {
+                    entry.identify(session.peer_identity());
+                }
+                targets.push(target);
+                continue;
+            }
+            let request = DownloadBundle {
+                namespace: target.namespace.clone(),
+                jid: jid.clone(),
+                device: *device,
+            };
+            let Some(answer) = view.bundle(request) else {
+                continue;
+            };
+            match key_exchange::usable_bundle(settings, &target.namespace, answer, entry.identity) {
+                Ok(bundle) => {
+                    if entry.identity.is_none() {
+                        entry.identify(bundle.identity_key);
+                    }
+                    target.bundle = Some(bundle);
+                    targets.push(target);
+                }
+                Err(failure) => self.skipped.push(SkippedDevice {
+                    jid: jid.clone(),
+                    device: Some(*device),
+                    reason: SkipReason::Bundle(failure),
+                }),
+            }
+        }
+        view.settle()?;
+        self.targets = targets;
+        Ok(())
+    }
+
+    /// Keeps the trusted devices. What is undecided is asked about; answers are committed at once, each only where the
+    /// key is still undecided.
+    fn ask_for_trust(
+        &mut self,
+        view: &mut View,
+        settings: &Settings,
+        request: &EncryptRequest,
+    ) -> Result<(), Stop> {
+        let before: BTreeMap<_, _> = self
+            .contacts
+            .iter()
+            .map(|(jid, contact)| (jid.clone(), contact.trust.clone()))
+            .collect();
+        let mut undecided: BTreeMap<(BareJid, IdentityKey), Vec<DeviceId>> = BTreeMap::new();
+        let mut trusted = Vec::new();
+        for target in core::mem::take(&mut self.targets) {
+            let DeviceAddress { jid, device } = target.address.clone();
+            let Some(contact) = self.contacts.get_mut(&jid) else {
+                continue;
+            };
+            let Some(identity) = contact.device(device).and_then(|device| device.identity) else {
+                continue;
+            };
+            let levels = before.get(&jid).unwrap_or(&contact.trust);
+            let (trust, level) = judge(settings, &jid, &identity, levels)?;
+            if let Some(level) = level {
+                contact.trust.insert(identity.curve25519(), level);
+            }
+            match trust {
+                Trust::Trusted => trusted.push(target),
+                Trust::Undecided => undecided.entry((jid, identity)).or_default().push(device),
+                Trust::Distrusted => self.skipped.push(SkippedDevice {
+                    jid,
+                    device: Some(device),
+                    reason: SkipReason::Distrusted(identity),
+                }),
+            }
+        }
+        if !undecided.is_empty() {
+            return Err(self.decide(view, settings, request, undecided));
+        }
+        self.targets = trusted;
+        Ok(())
+    }
+
+    /// Asks, and records what was decided: the operation then runs again on it. Always stops.
+    fn decide(
+        &mut self,
+        view: &mut View,
+        settings: &Settings,
+        request: &EncryptRequest,
+        undecided: BTreeMap<(BareJid, IdentityKey), Vec<DeviceId>>,
+    ) -> Stop {
+        let undecided: Vec<_> = undecided
+            .into_iter()
+            .map(|((jid, identity_key), devices)| UndecidedKey {
+                jid,
+                devices,
+                identity_key,
+            })
+            .collect();
+        let decisions = match view.decisions(undecided.clone(), &request.context) {
+            Ok(decisions) => decisions.to_vec(),
+            Err(stop) => return stop,
+        };
+        let mut decided = false;
+        for decision in decisions {
+            let asked = undecided
+                .iter()
+                .any(|key| key.jid == decision.jid && key.identity_key == decision.identity_key);
+            let Some(contact) = self.contacts.get_mut(&decision.jid).filter(|_| asked) else {
+                continue;
+            };
+            match super::set_trust::meaning(settings, &decision.level) {
+                Ok(Trust::Undecided) => {}
+                Ok(Trust::Trusted | Trust::Distrusted) => {
+                    contact
+                        .trust
+                        .insert(decision.identity_key.curve25519(), decision.level);
+                    decided = true;
+                }
+                Err(stop) => return stop,
+            }
+        }
+        if !decided {
+            return EncryptFailure::StillUndecided(undecided).into();
+        }
+        match self.put_contacts(view) {
+            Ok(()) => Stop::Checkpoint,
+            Err(stop) => stop,
+        }
+    }
+
+    /// Each recipient needs at least one device; the own account need not have another.
+    fn check_coverage(&mut self, request: &EncryptRequest) -> Result<(), Stop> {
+        let uncovered: Vec<BareJid> = distinct(request.recipients.iter().cloned())
+            .into_iter()
+            .filter(|jid| !self.targets.iter().any(|target| target.address.jid == *jid))
+            .collect();
+        if uncovered.is_empty() {
+            return Ok(());
+        }
+        let skipped = core::mem::take(&mut self.skipped);
+        Err(EncryptFailure::NoEligibleDevices {
+            jids: uncovered,
+            skipped,
+        }
+        .into())
+    }
+
+    /// Writes the contacts that have changed.
+    pub(super) fn put_contacts(&mut self, view: &mut View) -> Result<(), Stop> {
+        for (jid, contact) in core::mem::take(&mut self.contacts) {
+            if contact != Contact::default() {
+                view.put_changed(&place::contact(&jid)?, contact)?;
+            }
+        }
+        Ok(())
+    }
+}

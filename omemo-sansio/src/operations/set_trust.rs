@@ -1,0 +1,51 @@
+//! Trust levels of identity keys: set by the application, decided by a person, given at first use.
+
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+
+use crate::engine::{Stop, View};
+use crate::keys::{IdentityKey, PublicKey};
+use crate::records::{Contact, place};
+use crate::settings::Settings;
+use crate::trust::{Trust, TrustLevel};
+use crate::{BareJid, Error};
+
+pub(super) fn set_trust(
+    view: &mut View,
+    settings: &Settings,
+    jid: &BareJid,
+    identity_key: &IdentityKey,
+    level: &TrustLevel,
+) -> Result<(), Stop> {
+    meaning(settings, level)?;
+    let key = place::contact(jid)?;
+    view.require([key.clone()])?;
+    let mut contact = view.take::<Contact>(&key)?.unwrap_or_default();
+    contact.trust.insert(identity_key.curve25519(), level.clone());
+    view.put_changed(&key, contact)
+}
+
+/// What a level means to the policy.
+pub(super) fn meaning(settings: &Settings, level: &TrustLevel) -> Result<Trust, Stop> {
+    settings
+        .trust
+        .meaning(level)
+        .ok_or_else(|| Error::UnknownTrustLevel(level.as_str().to_string()).into())
+}
+
+/// What the policy makes of a key, and the level it is to be recorded with now if it had none. `before` are the levels
+/// the contact's keys had when the operation began.
+pub(super) fn judge(
+    settings: &Settings,
+    jid: &BareJid,
+    identity_key: &IdentityKey,
+    before: &BTreeMap<PublicKey, TrustLevel>,
+) -> Result<(Trust, Option<TrustLevel>), Stop> {
+    if let Some(level) = before.get(&identity_key.curve25519()) {
+        return Ok((meaning(settings, level)?, None));
+    }
+    match settings.trust.first_use(jid, before) {
+        Some(level) => Ok((meaning(settings, &level)?, Some(level))),
+        None => Ok((Trust::Undecided, None)),
+    }
+}

@@ -1,0 +1,55 @@
+//! `own/account`: the identity of this device.
+
+use alloc::string::String;
+
+use omemo_storage::Value;
+
+use super::codec::{Reader, Writer};
+use super::{RecordError, Stored};
+use crate::DeviceId;
+use crate::keys::IdentityKeyPair;
+
+const VERSION: u8 = 1;
+
+/// Who this device is. Written at the first opening, rarely after.
+#[derive(Debug)]
+pub(crate) struct AccountRecord {
+    pub(crate) identity: IdentityKeyPair,
+    pub(crate) device: DeviceId,
+    pub(crate) label: Option<String>,
+}
+
+impl Stored for AccountRecord {
+    fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let mut reader = Reader::new(bytes, VERSION)?;
+        let identity = IdentityKeyPair::decode(&mut reader)?;
+        let device = DeviceId::new(reader.u32()?);
+        let label = if reader.flag()? {
+            Some(reader.text()?)
+        } else {
+            None
+        };
+        reader.finish()?;
+        Ok(Self {
+            identity,
+            device,
+            label,
+        })
+    }
+
+    fn encode(&self) -> Value {
+        let Self {
+            identity,
+            device,
+            label,
+        } = self;
+        let mut writer = Writer::new(VERSION, 512);
+        identity.encode(&mut writer);
+        writer.u32(device.get());
+        writer.flag(label.is_some());
+        if let Some(label) = label {
+            writer.text(label);
+        }
+        writer.finish().into()
+    }
+}

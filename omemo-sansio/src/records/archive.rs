@@ -1,0 +1,109 @@
+//! `cold/<jid>/archive/<namespace>/<device>`: sessions that were replaced.
+
+use alloc::vec::Vec;
+
+use omemo_storage::Value;
+
+use super::codec::{Reader, Writer};
+use super::{RecordError, Stored};
+use crate::Timestamp;
+use crate::ratchet::{Session, SkippedKeys};
+
+const VERSION: u8 = 1;
+
+/// The most replaced sessions kept for a device.
+const MAX_ARCHIVED: usize = 4;
+
+/// How long a replaced session is kept: 30 days, in seconds.
+const KEPT_FOR: u64 = 30 * 86_400;
+
+/// The last few sessions of a device, newest first: both sides may have opened one at the same time, and what was sent
+/// in the one that was replaced can still arrive.
+#[derive(Debug, Default)]
+pub(crate) struct Archive {
+    pub(crate) sessions: Vec<ArchivedSession>,
+}
+
+/// A session that was replaced by another.
+#[derive(Debug)]
+pub(crate) struct ArchivedSession {
+    pub(crate) session: Session,
+    pub(crate) skipped: SkippedKeys,
+    pub(crate) expires: Timestamp,
+}
+
+impl Archive {
+    /// Adds a session that was just replaced; the oldest beyond the bound and those that have expired go.
+    pub(crate) fn add(&mut self, session: Session, skipped: SkippedKeys, now: Timestamp) {
+        self.sessions.retain(|archived| now < archived.expires);
+        self.sessions.insert(
+            0,
+            ArchivedSession {
+                session,
+                skipped,
+                expires: now + KEPT_FOR,
+            },
+        );
+        self.sessions.truncate(MAX_ARCHIVED);
+    }
+}
+
+impl Stored for Archive {
+    fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let mut reader = Reader::new(bytes, VERSION)?;
+        let mut sessions = Vec::new();
+        for _ in 0..reader.length()? {
+            let expires = reader.timestamp()?;
+            let length = reader.length()?;
+            let session = Session::decode(reader.take(length)?)?;
+            let length = reader.length()?;
+            let skipped = SkippedKeys::decode(reader.take(length)?)?;
+            sessions.push(ArchivedSession {
+                session,
+                skipped,
+                expires,
+            });
+        }
+        reader.finish()?;
+        Ok(Self { sessions })
+    }
+
+    fn encode(&self) -> Value {
+        let Self { sessions } = self;
+        let mut writer = Writer::new(VERSION, 64 + sessions.len() * 1024);
+        writer.length(sessions.len());
+        for ArchivedSession {
+            session,
+            skipped,
+            expires,
+        } in sessions
+        {
+            writer.timestamp(*expires);
+            for part in [session.encode(), skipped.encode()] {
+                writer.length(part.len());
+                writer.bytes(&part);
+            }
+        }
+        writer.finish().into()
+    }
+}
+
+impl Stored for Session {
+    fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        Self::decode(bytes)
+    }
+
+    fn encode(&self) -> Value {
+        self.encode().into()
+    }
+}
+
+impl Stored for SkippedKeys {
+    fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        Self::decode(bytes)
+    }
+
+    fn encode(&self) -> Value {
+        self.encode().into()
+    }
+}

@@ -1,0 +1,73 @@
+//! `own/prekeys/<namespace>`: the pre keys of one protocol.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use omemo_storage::Value;
+
+use super::codec::{Reader, Writer};
+use super::{RecordError, Stored};
+use crate::PreKeyId;
+use crate::keys::{KeyPair, PublicKey};
+
+const VERSION: u8 = 1;
+
+/// The private halves of pre keys.
+#[derive(Debug, Default)]
+pub(crate) struct PreKeys {
+    /// Those in the published bundle.
+    pub(crate) visible: BTreeMap<PreKeyId, KeyPair>,
+    /// Those used while a catch-up was open: no longer published, kept until its end.
+    pub(crate) hidden: BTreeMap<PreKeyId, HiddenPreKey>,
+}
+
+/// A used pre key that is kept for the rest of a catch-up.
+#[derive(Debug)]
+pub(crate) struct HiddenPreKey {
+    pub(crate) pair: KeyPair,
+    /// The base keys of the key exchanges that used it: none of them may build a second session.
+    pub(crate) base_keys: Vec<PublicKey>,
+}
+
+impl Stored for PreKeys {
+    fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let mut reader = Reader::new(bytes, VERSION)?;
+        let mut keys = Self::default();
+        for _ in 0..reader.length()? {
+            let id = PreKeyId::new(reader.u32()?);
+            keys.visible.insert(id, KeyPair::decode(&mut reader)?);
+        }
+        for _ in 0..reader.length()? {
+            let id = PreKeyId::new(reader.u32()?);
+            let pair = KeyPair::decode(&mut reader)?;
+            let mut base_keys = Vec::new();
+            for _ in 0..reader.length()? {
+                base_keys.push(PublicKey::from_bytes(reader.array()?));
+            }
+            keys.hidden.insert(id, HiddenPreKey { pair, base_keys });
+        }
+        reader.finish()?;
+        Ok(keys)
+    }
+
+    fn encode(&self) -> Value {
+        let Self { visible, hidden } = self;
+        let capacity = 64 + visible.len() * 68 + hidden.len() * 128;
+        let mut writer = Writer::new(VERSION, capacity);
+        writer.length(visible.len());
+        for (id, pair) in visible {
+            writer.u32(id.get());
+            pair.encode(&mut writer);
+        }
+        writer.length(hidden.len());
+        for (id, HiddenPreKey { pair, base_keys }) in hidden {
+            writer.u32(id.get());
+            pair.encode(&mut writer);
+            writer.length(base_keys.len());
+            for base_key in base_keys {
+                writer.bytes(base_key.as_bytes());
+            }
+        }
+        writer.finish().into()
+    }
+}
