@@ -34,7 +34,7 @@ impl IdentityKeyPair {
         let scalar = Secret::copy(&xeddsa::scalar_of_seed(&seed));
         let pair = Self {
             seed: Some(Secret::copy(&seed)),
-            public: public_of(&scalar),
+            public: identity_of_scalar(&scalar),
             scalar,
         };
         seed.zeroize();
@@ -50,7 +50,7 @@ impl IdentityKeyPair {
     pub fn from_private_scalar(mut scalar: [u8; 32]) -> Result<Self, InvalidKey> {
         let pair = Self {
             seed: None,
-            public: public_of(&scalar),
+            public: identity_of_scalar(&scalar),
             scalar: Secret::copy(&scalar),
         };
         scalar.zeroize();
@@ -130,7 +130,7 @@ impl fmt::Debug for IdentityKeyPair {
     }
 }
 
-fn public_of(scalar: &[u8; 32]) -> IdentityKey {
+pub(crate) fn identity_of_scalar(scalar: &[u8; 32]) -> IdentityKey {
     let point = EdwardsPoint::mul_base_clamped(*scalar);
     IdentityKey::from_parts(point.compress().0, PublicKey::from_bytes(point.to_montgomery().0))
 }

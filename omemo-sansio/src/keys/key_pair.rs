@@ -49,6 +49,7 @@ impl KeyPair {
         &self.public
     }
 
+    #[cfg(feature = "hazmat")]
     pub(crate) fn secret(&self) -> &[u8; 32] {
         &self.secret
     }

@@ -17,6 +17,8 @@ pub(crate) mod xeddsa;
 pub use error::{InvalidKey, InvalidSignature, NonContributory};
 pub use identity_key::{Fingerprint, IdentityKey};
 pub use identity_key_pair::IdentityKeyPair;
+#[cfg(feature = "hazmat")]
+pub(crate) use identity_key_pair::identity_of_scalar;
 pub use key_pair::KeyPair;
 pub use public::{PublicKey, Signature};
 pub(crate) use secret::Secret;

@@ -2,9 +2,12 @@
 
 mod chain;
 mod error;
+#[cfg(feature = "hazmat")]
+pub(crate) mod hazmat;
 mod history;
 mod key_agreement;
 mod message_key;
+mod open;
 mod receive;
 mod record;
 mod root_key;
@@ -12,7 +15,8 @@ mod session;
 mod skipped;
 
 pub use error::{DecryptError, EncryptError, KeyExchangeError};
-pub use session::{Accepted, OwnKeys, Sealed, Session};
+pub use open::{Accepted, OwnKeys};
+pub use session::{Sealed, Session};
 pub use skipped::SkippedKeys;
 
 /// How many message keys may be skipped: what a sender can make a receiver compute and keep (Double Ratchet, section

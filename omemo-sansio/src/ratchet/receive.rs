@@ -107,7 +107,14 @@ impl Session {
         limits: Limits,
     ) -> Result<(Zeroizing<Vec<u8>>, Change), DecryptError> {
         let header = message.header();
-        let open = |key: &MessageKey| key.open(protocol, &self.associated_data, self.role.other(), message);
+        let open = |key: &MessageKey| {
+            key.open(
+                protocol,
+                &self.origin.associated_data,
+                self.origin.role.other(),
+                message,
+            )
+        };
         let kept = || skipped.and_then(|skipped| skipped.find(&header.ratchet_key, header.n));
         match (self.place(header), &self.receiving, &self.past_end) {
             (Place::Ahead, Some(receiving), _) => {

@@ -8,7 +8,7 @@ use super::chain::Chain;
 use super::history::History;
 use super::message_key::MessageKey;
 use super::root_key::RootKey;
-use super::session::{Opening, PastEnd, Session};
+use super::session::{Origin, PastEnd, Session};
 use crate::keys::{IdentityKey, KeyPair, PublicKey};
 use crate::protocol::{AssociatedData, Role};
 use crate::records::codec::{Reader, Writer};
@@ -23,11 +23,7 @@ impl Session {
     /// The record's bytes, at most 512.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let Self {
-            created,
-            role,
-            peer,
-            associated_data,
-            opening,
+            origin,
             confirmed,
             root_key,
             own_ratchet,
@@ -40,13 +36,7 @@ impl Session {
             skipped,
         } = self;
         let mut writer = Writer::new(VERSION, CAPACITY);
-        writer.timestamp(*created);
-        writer.flag(*role == Role::Initiator);
-        writer.bytes(peer.ed25519());
-        writer.bytes(peer.curve25519().as_bytes());
-        writer.bytes(&associated_data.initiator);
-        writer.bytes(&associated_data.responder);
-        opening.encode(&mut writer);
+        origin.encode(&mut writer);
         writer.flag(*confirmed);
         root_key.encode(&mut writer);
         own_ratchet.encode(&mut writer);
@@ -74,18 +64,7 @@ impl Session {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let mut reader = Reader::new(bytes, VERSION)?;
         let session = Self {
-            created: reader.timestamp()?,
-            role: if reader.flag()? {
-                Role::Initiator
-            } else {
-                Role::Responder
-            },
-            peer: IdentityKey::from_parts(reader.array()?, PublicKey::from_bytes(reader.array()?)),
-            associated_data: AssociatedData {
-                initiator: reader.array()?,
-                responder: reader.array()?,
-            },
-            opening: Opening::decode(&mut reader)?,
+            origin: Origin::decode(&mut reader)?,
             confirmed: reader.flag()?,
             root_key: RootKey::decode(&mut reader)?,
             own_ratchet: KeyPair::decode(&mut reader)?,
@@ -102,13 +81,23 @@ impl Session {
     }
 }
 
-impl Opening {
+impl Origin {
     fn encode(&self, writer: &mut Writer) {
         let Self {
+            created,
+            role,
+            peer,
+            associated_data: AssociatedData { initiator, responder },
             pre_key,
             signed_pre_key,
             base_key,
         } = self;
+        writer.timestamp(*created);
+        writer.flag(*role == Role::Initiator);
+        writer.bytes(peer.ed25519());
+        writer.bytes(peer.curve25519().as_bytes());
+        writer.bytes(initiator);
+        writer.bytes(responder);
         writer.u32(pre_key.get());
         writer.u32(signed_pre_key.get());
         writer.bytes(base_key.as_bytes());
@@ -116,6 +105,17 @@ impl Opening {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
         Ok(Self {
+            created: reader.timestamp()?,
+            role: if reader.flag()? {
+                Role::Initiator
+            } else {
+                Role::Responder
+            },
+            peer: IdentityKey::from_parts(reader.array()?, PublicKey::from_bytes(reader.array()?)),
+            associated_data: AssociatedData {
+                initiator: reader.array()?,
+                responder: reader.array()?,
+            },
             pre_key: PreKeyId::new(reader.u32()?),
             signed_pre_key: PreKeyId::new(reader.u32()?),
             base_key: PublicKey::from_bytes(reader.array()?),

@@ -15,6 +15,7 @@ impl RootKey {
         Self(secret)
     }
 
+    #[cfg(feature = "hazmat")]
     pub(super) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

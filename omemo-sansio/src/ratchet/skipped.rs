@@ -114,6 +114,7 @@ impl SkippedKeys {
     }
 
     /// Every key, oldest first.
+    #[cfg(feature = "hazmat")]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&PublicKey, &SkippedKey)> {
         self.chains
             .iter()

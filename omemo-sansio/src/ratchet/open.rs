@@ -1,0 +1,192 @@
+//! How sessions begin, on both sides.
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use alloc::vec::Vec;
+
+use super::chain::Chain;
+use super::history::History;
+use super::key_agreement::{self, TheirKeys};
+use super::receive::Step;
+use super::root_key::RootKey;
+use super::session::{Origin, Session};
+use super::{DecryptError, KeyExchangeError, Limits, SkippedKeys};
+use crate::keys::curve::Point;
+use crate::keys::{IdentityKeyPair, KeyPair, NonContributory, PublicKey};
+use crate::protocol::{KeyExchange, Message, Protocol, Role};
+use crate::{Bundle, PreKeyId, Timestamp};
+
+/// The key pairs of the responder that a key exchange names.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnKeys<'a> {
+    /// The identity key pair.
+    pub identity_key: &'a IdentityKeyPair,
+    /// The signed pre key that the key exchange names.
+    pub signed_pre_key: &'a KeyPair,
+    /// The pre key that the key exchange names.
+    pub pre_key: &'a KeyPair,
+}
+
+/// A session that a key exchange opened, with what its message brought.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The session.
+    pub session: Session,
+    /// The keys of messages before this one, if it was not the first.
+    pub skipped: SkippedKeys,
+    /// What was encrypted.
+    pub plaintext: Zeroizing<Vec<u8>>,
+}
+
+impl Session {
+    /// Opens a session with the owner of a bundle, by X3DH (section 3.3). `pre_key` is the one chosen from the bundle.
+    /// Draws the ephemeral key, then the first ratchet key, 32 bytes each.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyExchangeError`] if the signed pre key is not signed by the identity key, if there is no such pre key, or if
+    /// one of the keys has small order.
+    pub fn initiate(
+        protocol: &dyn Protocol,
+        own: &IdentityKeyPair,
+        bundle: &Bundle,
+        pre_key: PreKeyId,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, KeyExchangeError> {
+        let Bundle {
+            identity_key,
+            signed_pre_key,
+            pre_keys,
+        } = bundle;
+        let chosen = pre_keys
+            .get(&pre_key)
+            .ok_or(KeyExchangeError::NoPreKey(pre_key))?;
+        protocol
+            .verify_pre_key(identity_key, signed_pre_key)
+            .map_err(|_| KeyExchangeError::InvalidSignature)?;
+        let ephemeral = KeyPair::generate(rng);
+        let theirs = TheirKeys {
+            identity_key: identity_key.curve25519(),
+            signed_pre_key: &Point::new(&signed_pre_key.key),
+            pre_key: chosen,
+        };
+        let secret = key_agreement::initiate(own, &ephemeral, &theirs)?.derive(protocol.kdf_info());
+        let origin = Origin {
+            created: now,
+            role: Role::Initiator,
+            peer: *identity_key,
+            associated_data: protocol.associated_data(own.public(), identity_key),
+            pre_key,
+            signed_pre_key: signed_pre_key.id,
+            base_key: *ephemeral.public(),
+        };
+        let peer_ratchet = (&signed_pre_key.key, theirs.signed_pre_key);
+        Ok(Self::begin_sending(protocol, origin, &secret, peer_ratchet, rng)?)
+    }
+
+    /// The initiator's ratchet (Double Ratchet, section 3.3, `RatchetInitAlice`): the responder's signed pre key is its
+    /// first ratchet key.
+    pub(super) fn begin_sending(
+        protocol: &dyn Protocol,
+        origin: Origin,
+        secret: &RootKey,
+        (peer_ratchet, point): (&PublicKey, &Point),
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, NonContributory> {
+        let own_ratchet = KeyPair::generate(rng);
+        let shared = own_ratchet.agree_with(point)?;
+        let (root_key, sending) = secret.step(&shared, protocol.kdf_info());
+        Ok(Self {
+            origin,
+            confirmed: false,
+            root_key,
+            own_ratchet,
+            sending: Chain::new(sending),
+            previous_sending: 0,
+            peer_ratchet: *peer_ratchet,
+            receiving: None,
+            history: History::default(),
+            past_end: None,
+            skipped: 0,
+        })
+    }
+
+    /// Opens the session that a key exchange asks for, and decrypts the message that came with it (X3DH, section 3.4),
+    /// which need not be the first. Draws 32 bytes for a ratchet key, after the message was authenticated.
+    ///
+    /// # Errors
+    ///
+    /// [`DecryptError`] as for [`decrypt`](Self::decrypt).
+    pub fn accept(
+        protocol: &dyn Protocol,
+        own: OwnKeys<'_>,
+        key_exchange: &KeyExchange,
+        message: &Message,
+        limits: Limits,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Accepted, DecryptError> {
+        let secret = key_agreement::respond(&own, key_exchange)?.derive(protocol.kdf_info());
+        let KeyExchange {
+            pre_key,
+            signed_pre_key,
+            identity_key,
+            base_key,
+        } = *key_exchange;
+        let origin = Origin {
+            created: now,
+            role: Role::Responder,
+            peer: identity_key,
+            associated_data: protocol.associated_data(&identity_key, own.identity_key.public()),
+            pre_key,
+            signed_pre_key,
+            base_key,
+        };
+        let step = Step::new(
+            protocol,
+            &secret,
+            own.signed_pre_key,
+            None,
+            message.header(),
+            limits,
+        )?;
+        Self::begin_receiving(protocol, origin, step, message, limits, rng)
+    }
+
+    /// The responder's ratchet (Double Ratchet, section 3.3, `RatchetInitBob`), together with its first step.
+    pub(super) fn begin_receiving(
+        protocol: &dyn Protocol,
+        origin: Origin,
+        step: Step,
+        message: &Message,
+        limits: Limits,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Accepted, DecryptError> {
+        let peer_ratchet = message.header().ratchet_key;
+        let key = &step.run.key;
+        let plaintext = key.open(protocol, &origin.associated_data, Role::Initiator, message)?;
+        let answer = step.answer(protocol, rng)?;
+        let mut skipped = SkippedKeys::default();
+        skipped.add(&peer_ratchet, step.run.skipped, limits.per_session);
+        let session = Self {
+            origin,
+            confirmed: false,
+            root_key: answer.root_key,
+            own_ratchet: answer.own_ratchet,
+            sending: answer.sending,
+            previous_sending: 0,
+            peer_ratchet,
+            receiving: Some(step.run.chain),
+            history: History::default(),
+            past_end: None,
+            skipped: skipped.count(),
+        };
+        Ok(Accepted {
+            session,
+            skipped,
+            plaintext,
+        })
+    }
+}
