@@ -23,7 +23,8 @@ pub use skipped::SkippedKeys;
 /// 8.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most keys that one message may skip in a chain; it may skip in two, the one it ends and the one it begins.
+    /// The most keys that one message may skip in its chain. What more is left of the chain before it is given up, so
+    /// that a long silence does not end the session.
     pub per_message: u32,
     /// The most keys a session keeps; beyond it the oldest are dropped.
     pub per_session: u32,

@@ -237,7 +237,8 @@ impl Run {
 /// The receiving half of a step of the Diffie-Hellman ratchet (Double Ratchet, section 3.5, `DHRatchet`).
 pub(super) struct Step {
     pub(super) run: Run,
-    /// The rest of the chain that ends, up to the message past its announced end; nothing if all of it was received.
+    /// The rest of the chain that ends, up to the message past its announced end; none if all of it was received, or if
+    /// it is too much.
     left_over: Option<Run>,
     root_key: RootKey,
     peer_ratchet: Point,
@@ -265,10 +266,10 @@ impl Step {
                 limit: limits.per_message,
             });
         }
+        // What is too far behind is given up: refusing the message would end the session for good.
         let left_over = ending
             .filter(|chain| chain.next() <= header.pn)
-            .map(|chain| Run::new(chain, header.pn, limits))
-            .transpose()?;
+            .and_then(|chain| Run::new(chain, header.pn, limits).ok());
         let peer_ratchet = Point::new(&header.ratchet_key);
         let shared = own_ratchet.agree_with(&peer_ratchet)?;
         let (root_key, chain_key) = root_key.step(&shared, protocol.kdf_info());
