@@ -11,7 +11,7 @@ use crate::settings::Settings;
 const GIVEN_UP_AFTER: u64 = 86_400;
 
 /// An open catch-up; needed to end it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a catch-up that is not ended stays open for a day"]
 pub struct CatchUp(RunId);
 

@@ -80,12 +80,14 @@ impl Account {
     }
 
     /// Encrypts for every active, trusted device of the recipients and of the own account, except this device.
-    pub fn encrypt(&self, request: EncryptRequest) -> Operation<Encrypted> {
+    pub fn encrypt(&self, request: impl Into<Arc<EncryptRequest>>) -> Operation<Encrypted> {
+        let request = request.into();
         self.operation(move |view, env, settings| encrypt::encrypt(view, env, settings, &request))
     }
 
     /// Decrypts a message.
-    pub fn decrypt(&self, message: IncomingMessage) -> Operation<Decrypted> {
+    pub fn decrypt(&self, message: impl Into<Arc<IncomingMessage>>) -> Operation<Decrypted> {
+        let message = message.into();
         self.operation(move |view, env, settings| decrypt::decrypt(view, env, settings, &message))
     }
 

@@ -1,0 +1,250 @@
+//! The client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use omemo_sansio::trust::TrustLevel;
+use omemo_sansio::{
+    BareJid, CatchUp, Decrypted, DeviceId, DeviceList, DeviceListChange, Devices, EncryptRequest, Encrypted,
+    Error, Flushed, IncomingMessage, Maintained, Namespace, Settings,
+};
+use omemo_storage::Storage;
+
+use crate::builder::Builder;
+use crate::drive::Driver;
+use crate::keys::IdentityKey;
+use crate::network::Network;
+use crate::parked::Request;
+use crate::time::Timer;
+
+/// How long [`Client::run`] rests after a failure: a minute.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+
+/// One account on one device. Cloning is cheap and shares it; clones may be used from any number of tasks and threads.
+///
+/// Every future may be dropped at any await. Made again, the same call goes on where it was: a `decrypt` inside a timeout
+/// loses nothing.
+pub struct Client<S, N> {
+    driver: Arc<Driver<S, N>>,
+    device: DeviceId,
+}
+
+impl<S, N> Clone for Client<S, N> {
+    fn clone(&self) -> Self {
+        Self {
+            driver: Arc::clone(&self.driver),
+            device: self.device,
+        }
+    }
+}
+
+impl<S, N> std::fmt::Debug for Client<S, N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client(device {})", self.device)
+    }
+}
+
+impl<S: Storage, N: Network> Client<S, N> {
+    /// Begins to make a client: [`Builder::open`] ends it.
+    pub fn builder(settings: Settings, storage: S, network: N) -> Builder<S, N> {
+        Builder::new(settings, storage, network)
+    }
+
+    pub(crate) fn new(driver: Driver<S, N>, device: DeviceId) -> Self {
+        Self {
+            driver: Arc::new(driver),
+            device,
+        }
+    }
+
+    /// The id of this device.
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// The storage.
+    pub fn storage(&self) -> &S {
+        &self.driver.storage
+    }
+
+    /// The network.
+    pub fn network(&self) -> &N {
+        &self.driver.network
+    }
+
+    /// Encrypts for every active, trusted device of the recipients and of the own account, except this device. Device
+    /// lists and bundles that are lacking are downloaded; open trust decisions are asked for, all at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encrypt`] if a recipient cannot be written to; [`Error::Storage`], [`Error::Corrupt`],
+    /// [`Error::Contention`], [`Error::TooLarge`], [`Error::UnknownNamespace`], [`Error::UnknownTrustLevel`].
+    pub async fn encrypt(&self, request: impl Into<Arc<EncryptRequest>>) -> Result<Encrypted, Error> {
+        let request = request.into();
+        self.driver
+            .run(Request::Encrypt(Arc::clone(&request)), |account| {
+                account.encrypt(request)
+            })
+            .await
+    }
+
+    /// Decrypts a message. A repeated one is [`DecryptFailure::AlreadyDecrypted`](crate::DecryptFailure), which is
+    /// nothing to show.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decrypt`] if the message cannot be decrypted; [`Error::Storage`], [`Error::Corrupt`],
+    /// [`Error::Contention`], [`Error::TooLarge`], [`Error::UnknownNamespace`], [`Error::UnknownTrustLevel`];
+    /// [`Error::Network`] if the sender's device list was needed and could not be downloaded.
+    pub async fn decrypt(&self, message: impl Into<Arc<IncomingMessage>>) -> Result<Decrypted, Error> {
+        let message = message.into();
+        let request = Request::Decrypt(Arc::clone(&message));
+        let decrypted = self.driver.run(request, |account| account.decrypt(message)).await;
+        // A message that could not be decrypted may have left a repair in the outbox too.
+        if decrypted
+            .as_ref()
+            .map_or(true, |decrypted| decrypted.flush_wanted)
+        {
+            self.driver.outbox.notify(usize::MAX);
+        }
+        decrypted
+    }
+
+    /// Takes in a device list that was pushed (a PEP event).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`], [`Error::UnknownNamespace`].
+    pub async fn update_device_list(
+        &self,
+        namespace: Namespace,
+        jid: BareJid,
+        list: DeviceList,
+    ) -> Result<DeviceListChange, Error> {
+        let change = self.driver.run(Request::Repeatable, |account| {
+            account.update_device_list(namespace, jid, list)
+        });
+        self.note_republish(change.await)
+    }
+
+    /// Downloads a device list and takes it in.
+    ///
+    /// # Errors
+    ///
+    /// As [`update_device_list`](Self::update_device_list), and [`Error::Network`].
+    pub async fn refresh_device_list(
+        &self,
+        namespace: Namespace,
+        jid: BareJid,
+    ) -> Result<DeviceListChange, Error> {
+        let change = self.driver.run(Request::Repeatable, |account| {
+            account.refresh_device_list(namespace, jid)
+        });
+        self.note_republish(change.await)
+    }
+
+    fn note_republish(&self, change: Result<DeviceListChange, Error>) -> Result<DeviceListChange, Error> {
+        if change.as_ref().is_ok_and(|change| change.republish) {
+            self.driver.outbox.notify(usize::MAX);
+        }
+        change
+    }
+
+    /// Sets the trust level of an identity key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownTrustLevel`], [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`].
+    pub async fn set_trust(
+        &self,
+        jid: BareJid,
+        identity_key: IdentityKey,
+        level: TrustLevel,
+    ) -> Result<(), Error> {
+        self.driver
+            .run(Request::Repeatable, |account| {
+                account.set_trust(jid, identity_key, level)
+            })
+            .await
+    }
+
+    /// What is known of the devices of an account, the own one included. Downloads what is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`], [`Error::UnknownTrustLevel`]; [`Error::Network`]
+    /// if a device list that is lacking cannot be downloaded.
+    pub async fn device_information(&self, jid: BareJid) -> Result<Devices, Error> {
+        self.driver
+            .run(Request::Repeatable, |account| account.device_information(jid))
+            .await
+    }
+
+    /// Begins a catch-up with the archive: until its end used pre keys are hidden instead of deleted, and replies wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`].
+    pub async fn begin_catch_up(&self) -> Result<CatchUp, Error> {
+        self.driver
+            .run(Request::BeginCatchUp, |account| account.begin_catch_up())
+            .await
+    }
+
+    /// Ends a catch-up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`].
+    pub async fn end_catch_up(&self, catch_up: &CatchUp) -> Result<(), Error> {
+        let catch_up = catch_up.clone();
+        self.driver
+            .run(Request::Repeatable, |account| account.end_catch_up(catch_up))
+            .await?;
+        self.driver.outbox.notify(usize::MAX);
+        Ok(())
+    }
+
+    /// Empties the outbox: publishes bundles and device lists, sends replies. What fails stays there and is in the
+    /// answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`].
+    pub async fn flush(&self) -> Result<Flushed, Error> {
+        self.driver
+            .run(Request::Repeatable, |account| account.flush())
+            .await
+    }
+
+    /// Rotates signed pre keys, refills pre keys, drops what has expired and empties the outbox. Says when it wants to
+    /// be called again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`].
+    pub async fn maintain(&self) -> Result<Maintained, Error> {
+        self.driver
+            .run(Request::Repeatable, |account| account.maintain())
+            .await
+    }
+
+    /// Maintains the account for ever: whenever it is due, and whenever something was put in the outbox. For an
+    /// application that wants to spawn one future and forget about it.
+    pub async fn run(&self, timer: impl Timer) -> std::convert::Infallible {
+        loop {
+            let listener = self.driver.outbox.listen();
+            let rest = match self.maintain().await {
+                Ok(maintained) => Duration::from_secs((maintained.next - self.driver.clock.now()).max(1)),
+                Err(error) => {
+                    tracing::warn!(%error, "maintenance failed");
+                    AFTER_FAILURE
+                }
+            };
+            match select(timer.sleep(rest), listener).await {
+                Either::Left(_) | Either::Right(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The loop that drives an operation: perform its effects, answer them, advance.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_lock::MutexGuard;
+use event_listener::Event;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use omemo_sansio::engine::{DownloadBundle, Effect, ForeignReply, Operation, Reply, Step, Store};
+use omemo_sansio::{Account, Bundle, Error, NetworkError};
+use omemo_storage::{Committed, ErrorKind, Storage, StorageError};
+use rand_core::{CryptoRng, Rng};
+
+use crate::network::{Network, TrustPrompt};
+use crate::parked::{Held, Parked, Request};
+use crate::time::{Clock, Timer};
+
+/// How often a commit of unknown outcome is sent again where there is no timer.
+const RESENDS_WITHOUT_TIMER: u32 = 16;
+
+/// How long a commit of unknown outcome is sent again where there is one: five minutes, half of what storages promise to
+/// remember commits for.
+const RESEND_FOR: Duration = Duration::from_secs(300);
+
+/// How many effects of one step are performed at a time.
+const CONCURRENT: usize = 32;
+
+/// What the calls of a client share.
+pub(crate) struct Driver<S, N> {
+    pub(crate) account: Account,
+    pub(crate) storage: S,
+    pub(crate) network: N,
+    pub(crate) prompt: Arc<dyn TrustPrompt>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timer: Option<Arc<dyn Timer>>,
+    pub(crate) rng: Mutex<Box<dyn CryptoRng + Send>>,
+    /// Held by an operation from its load to its commit, so that those of one process do not conflict; never while one
+    /// waits for the network or for a person.
+    pub(crate) turn: async_lock::Mutex<()>,
+    pub(crate) parked: Parked,
+    /// Told when something was put in the outbox.
+    pub(crate) outbox: Event,
+}
+
+/// How an effect ended, ready to be handed to its operation.
+type Answer<T> = Box<dyn FnOnce(&mut Operation<T>) -> Result<(), ForeignReply> + Send>;
+
+/// An effect that is being performed.
+type Performing<'a, T> = Pin<Box<dyn Future<Output = Performed<T>> + Send + 'a>>;
+
+/// What came of one or several effects.
+struct Performed<T> {
+    answers: Vec<Answer<T>>,
+    trouble: Option<Trouble>,
+}
+
+/// What makes the driver wait, or give up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    Conflict,
+    OutcomeUnknown { times: u32 },
+}
+
+impl<S: Storage, N: Network> Driver<S, N> {
+    /// Drives the operation for a request to its end: the one that was begun earlier, if its future was dropped.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        request: Request,
+        begin: impl FnOnce(&Account) -> Operation<T>,
+    ) -> Result<T, Error> {
+        let mut held = Held::new(&self.parked, request, || begin(&self.account));
+        let mut turn: Option<MutexGuard<'_, ()>> = None;
+        let mut waited = Duration::ZERO;
+        let mut conflicts = 0;
+        loop {
+            if turn.is_none() {
+                turn = Some(self.turn.lock().await);
+            }
+            let Some(operation) = held.operation() else {
+                return Err(Error::Internal("an operation was driven past its end"));
+            };
+            let effects = match self.advance(operation) {
+                Step::Perform(effects) => effects,
+                Step::Done(result) => {
+                    held.finish();
+                    return result;
+                }
+            };
+            if effects.iter().any(reaches_outside) {
+                turn = None;
+            }
+            let trouble = self.perform(operation, effects).await;
+            match trouble {
+                None => {}
+                Some(Trouble::Conflict) => {
+                    conflicts += 1;
+                    self.pause(&mut waited, conflicts).await;
+                }
+                Some(Trouble::OutcomeUnknown { times }) => {
+                    if self.gives_up(times, waited) {
+                        return Err(Error::Storage(StorageError::new(
+                            ErrorKind::OutcomeUnknown,
+                            "the outcome of a commit is unknown; the same call goes on with it",
+                        )));
+                    }
+                    self.pause(&mut waited, times).await;
+                }
+            }
+        }
+    }
+
+    fn advance<T>(&self, operation: &mut Operation<T>) -> Step<T> {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        operation.advance(self.clock.now(), rng.as_mut())
+    }
+
+    fn gives_up(&self, times: u32, waited: Duration) -> bool {
+        if self.timer.is_some() {
+            waited >= RESEND_FOR
+        } else {
+            times >= RESENDS_WITHOUT_TIMER
+        }
+    }
+
+    /// Waits a little, longer each time, with jitter, where there is a timer.
+    async fn pause(&self, waited: &mut Duration, times: u32) {
+        let Some(timer) = &self.timer else { return };
+        let ceiling = 1_u64 << times.min(12);
+        let jitter = {
+            let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+            rng.next_u64().checked_rem(ceiling).unwrap_or(0)
+        };
+        let duration = Duration::from_millis(1 + jitter);
+        *waited += duration;
+        timer.sleep(duration).await;
+    }
+
+    /// Performs the effects of a step at once and answers each as soon as it has ended.
+    async fn perform<T: Send + 'static>(
+        &self,
+        operation: &mut Operation<T>,
+        effects: Vec<Effect>,
+    ) -> Option<Trouble> {
+        let mut waiting = self.performances(effects).into_iter();
+        let mut running: FuturesUnordered<Performing<'_, T>> = waiting.by_ref().take(CONCURRENT).collect();
+        let mut trouble = None;
+        while let Some(performed) = running.next().await {
+            for answer in performed.answers {
+                if answer(operation).is_err() {
+                    tracing::warn!("an effect was answered that the operation does not wait for");
+                }
+            }
+            trouble = performed.trouble.or(trouble);
+            running.extend(waiting.next());
+        }
+        trouble
+    }
+
+    /// A future for each effect; bundles are downloaded by one call.
+    fn performances<T: Send + 'static>(&self, effects: Vec<Effect>) -> Vec<Performing<'_, T>> {
+        let mut performances: Vec<Performing<'_, T>> = Vec::new();
+        let mut bundles = Vec::new();
+        for effect in effects {
+            performances.push(match effect {
+                Effect::DownloadBundle(wanted, reply) => {
+                    bundles.push((wanted, reply));
+                    continue;
+                }
+                Effect::Load(load, reply) => answer(reply, async move {
+                    self.storage.load(self.account.id(), &load.query).await
+                }),
+                Effect::Store(store, reply) => Box::pin(self.store(store, reply)),
+                Effect::UploadBundle(upload, reply) => {
+                    answer(reply, async move { self.network.upload_bundle(&upload).await })
+                }
+                Effect::DownloadDeviceList(wanted, reply) => {
+                    answer(
+                        reply,
+                        async move { self.network.download_device_list(&wanted).await },
+                    )
+                }
+                Effect::UploadDeviceList(upload, reply) => {
+                    answer(
+                        reply,
+                        async move { self.network.upload_device_list(&upload).await },
+                    )
+                }
+                Effect::SendMessage(message, reply) => {
+                    answer(reply, async move { self.network.send_message(&message).await })
+                }
+                Effect::AskTrust(question, reply) => {
+                    answer(reply, async move { self.prompt.ask(&question).await })
+                }
+            });
+        }
+        if !bundles.is_empty() {
+            performances.push(Box::pin(self.download_bundles(bundles)));
+        }
+        performances
+    }
+
+    async fn store<T: 'static>(&self, store: Store, reply: Reply<Store>) -> Performed<T> {
+        let outcome = self.storage.commit(self.account.id(), &store.batch).await;
+        let trouble = match &outcome {
+            Ok(Committed::Applied) => None,
+            Ok(Committed::Conflict) => Some(Trouble::Conflict),
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown || store.unknown_outcomes > 0 => {
+                tracing::warn!(commit = ?store.batch.id(), "the outcome of a commit is unknown");
+                Some(Trouble::OutcomeUnknown {
+                    times: store.unknown_outcomes + 1,
+                })
+            }
+            Err(_) => None,
+        };
+        Performed {
+            answers: vec![Box::new(move |operation| operation.fulfil(reply, outcome))],
+            trouble,
+        }
+    }
+
+    async fn download_bundles<T: 'static>(
+        &self,
+        wanted: Vec<(DownloadBundle, Reply<DownloadBundle>)>,
+    ) -> Performed<T> {
+        let (wanted, replies): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+        let mut outcomes = self.network.download_bundles(&wanted).await.into_iter();
+        let answers = replies.into_iter().map(|reply| {
+            let outcome: Result<Option<Bundle>, NetworkError> = outcomes
+                .next()
+                .unwrap_or_else(|| Err(NetworkError::new("the network gave no answer for a bundle")));
+            Box::new(move |operation: &mut Operation<T>| operation.fulfil(reply, outcome)) as Answer<T>
+        });
+        Performed {
+            answers: answers.collect(),
+            trouble: None,
+        }
+    }
+}
+
+/// Whether performing the effect may take as long as the network or a person likes.
+fn reaches_outside(effect: &Effect) -> bool {
+    !matches!(effect, Effect::Load(..) | Effect::Store(..))
+}
+
+/// Performs one effect and makes the answer to it.
+fn answer<'a, T: 'static, R>(
+    reply: Reply<R>,
+    outcome: impl Future<Output = R::Outcome> + Send + 'a,
+) -> Performing<'a, T>
+where
+    R: omemo_sansio::engine::Request + 'static,
+    R::Outcome: Send,
+{
+    Box::pin(async move {
+        let outcome = outcome.await;
+        let answer: Answer<T> = Box::new(move |operation| operation.fulfil(reply, outcome));
+        Performed {
+            answers: vec![answer],
+            trouble: None,
+        }
+    })
+}

@@ -1,0 +1,87 @@
+//! Operations whose futures were dropped, or that gave up waiting, while their commit was under way. The same request
+//! takes them up again.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use omemo_sansio::engine::Operation;
+use omemo_sansio::{EncryptRequest, IncomingMessage};
+
+/// The most operations that are kept; the oldest goes first.
+const MAX_PARKED: usize = 1024;
+
+/// What was asked for, to find the operation again by. Others need no finding: doing them again does no harm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Encrypt(Arc<EncryptRequest>),
+    Decrypt(Arc<IncomingMessage>),
+    BeginCatchUp,
+    /// Never taken up again.
+    Repeatable,
+}
+
+/// The operations that wait to be taken up.
+#[derive(Default)]
+pub(crate) struct Parked(Mutex<VecDeque<(Request, Box<dyn Any + Send>)>>);
+
+impl Parked {
+    fn take<T: 'static>(&self, request: &Request) -> Option<Operation<T>> {
+        let mut parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = parked.iter().position(|(parked, _)| parked == request)?;
+        let (_, operation) = parked.remove(index)?;
+        operation.downcast().ok().map(|operation| *operation)
+    }
+
+    fn put<T: Send + 'static>(&self, request: Request, operation: Operation<T>) {
+        let mut parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parked.push_back((request, Box::new(operation)));
+        if parked.len() > MAX_PARKED {
+            parked.pop_front();
+        }
+    }
+}
+
+/// An operation that is being driven. Dropped before its end, it is parked if its commit may have gone through.
+pub(crate) struct Held<'a, T: Send + 'static> {
+    request: Request,
+    operation: Option<Operation<T>>,
+    parked: &'a Parked,
+}
+
+impl<'a, T: Send + 'static> Held<'a, T> {
+    /// Takes up the operation that was begun for the same request, or begins one.
+    pub(crate) fn new(parked: &'a Parked, request: Request, begin: impl FnOnce() -> Operation<T>) -> Self {
+        let found = if request == Request::Repeatable {
+            None
+        } else {
+            parked.take(&request)
+        };
+        let operation = Some(found.unwrap_or_else(begin));
+        Self {
+            request,
+            operation,
+            parked,
+        }
+    }
+
+    pub(crate) fn operation(&mut self) -> Option<&mut Operation<T>> {
+        self.operation.as_mut()
+    }
+
+    /// The operation has ended.
+    pub(crate) fn finish(&mut self) {
+        self.operation = None;
+    }
+}
+
+impl<T: Send + 'static> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        if let Some(operation) = self.operation.take()
+            && operation.is_committing()
+            && self.request != Request::Repeatable
+        {
+            self.parked.put(self.request.clone(), operation);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What the tests of the client share.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
+
+use std::sync::Arc;
+
+use omemo::blocking::wait;
+use omemo::local::{Connection, Delivery, Server};
+use omemo::{
+    BareJid, Client, Content, DecryptFailure, Decrypted, EncryptRequest, Encrypted, Error, Flushed,
+    IncomingMessage, Namespace, Settings,
+};
+use omemo_storage::{Counts, Metered, Storage};
+use omemo_storage_memory::MemoryStorage;
+
+pub type Metering = Arc<Metered<MemoryStorage>>;
+
+/// A device on a storage whose calls are counted.
+pub struct Device<S = Metering> {
+    pub jid: BareJid,
+    pub client: Client<S, Connection>,
+    pub connection: Connection,
+}
+
+pub fn jid(jid: &str) -> BareJid {
+    BareJid::new(jid).unwrap()
+}
+
+pub fn open(server: &Server, of: &str, name: &str) -> Device {
+    let storage = Arc::new(Metered::new(MemoryStorage::new()));
+    open_on(server, of, name, storage)
+}
+
+pub fn open_on<S: Storage>(server: &Server, of: &str, name: &str, storage: S) -> Device<S> {
+    open_with(server, Settings::new(jid(of)), name, storage)
+}
+
+pub fn open_with<S: Storage>(server: &Server, settings: Settings, name: &str, storage: S) -> Device<S> {
+    let jid = settings.jid.clone();
+    let connection = server.connect(&jid, name);
+    let client = wait(Client::builder(settings, storage, connection.clone()).open()).unwrap();
+    Device {
+        jid,
+        client,
+        connection,
+    }
+}
+
+impl Device {
+    pub fn counts(&self) -> Counts {
+        self.client.storage().take()
+    }
+}
+
+impl<S: Storage> Device<S> {
+    pub fn encrypt(&self, to: &[&BareJid], text: &str) -> Result<Encrypted, Error> {
+        let to = to.iter().map(|jid| (*jid).clone()).collect();
+        wait(self.client.encrypt(EncryptRequest::new(
+            to,
+            Namespace::OMEMO_2,
+            text.as_bytes().to_vec(),
+        )))
+    }
+
+    pub fn send(&self, to: &[&BareJid], text: &str) -> Encrypted {
+        let encrypted = self.encrypt(to, text).unwrap();
+        let to: Vec<_> = to.iter().map(|jid| (*jid).clone()).collect();
+        encrypted
+            .messages
+            .iter()
+            .for_each(|message| self.connection.send(&to, message));
+        encrypted
+    }
+
+    pub fn decrypt(&self, message: IncomingMessage) -> Result<Decrypted, Error> {
+        wait(self.client.decrypt(message))
+    }
+
+    pub fn flush(&self) -> Flushed {
+        wait(self.client.flush()).unwrap()
+    }
+
+    /// Takes in everything that has arrived; returns how each message for this device ended.
+    pub fn receive(&self) -> Vec<Result<Decrypted, Error>> {
+        let mut results = Vec::new();
+        while let Some(delivery) = self.connection.receive() {
+            match delivery {
+                Delivery::Message(message) => match self.decrypt(message) {
+                    // A copy of an empty message between two other devices.
+                    Err(Error::Decrypt(DecryptFailure::NotForUs)) => {}
+                    result => results.push(result),
+                },
+                Delivery::DeviceList { namespace, jid, list } => {
+                    wait(self.client.update_device_list(namespace, jid, list)).unwrap();
+                }
+            }
+        }
+        results
+    }
+
+    /// The texts that have arrived; every message must be readable. Owed replies are sent.
+    pub fn texts(&self) -> Vec<String> {
+        let texts = self
+            .receive()
+            .into_iter()
+            .filter_map(|result| text(&result.unwrap()))
+            .collect();
+        self.flush();
+        texts
+    }
+}
+
+pub fn text(decrypted: &Decrypted) -> Option<String> {
+    match &decrypted.content {
+        Content::Plaintext(plaintext) => Some(String::from_utf8(plaintext.to_vec()).unwrap()),
+        Content::Empty => None,
+    }
+}
+
+/// Lets everybody receive and answer until nothing moves any more.
+pub fn settle(devices: &[&Device]) {
+    for _ in 0..8 {
+        for device in devices {
+            device
+                .receive()
+                .into_iter()
+                .for_each(|result| drop(result.unwrap()));
+            device.flush();
+        }
+    }
+}
