@@ -65,17 +65,18 @@ BEGIN
 
     INSERT INTO omemo_commit (account, id, at) VALUES (NEW.account, NEW.id, unixepoch());
 
-    -- Ids are random. A few that happen to follow the new one lie on the page that is written anyway: to forget those
-    -- of them that are old costs next to nothing, and keeps the table at about the ids of the last ten minutes.
+    -- One commit in sixteen looks at the ids that follow its own, and forgets those that are old. Ids are random, so
+    -- that all have their turn, and the table keeps to about the commits of the last ten minutes.
     DELETE FROM omemo_commit
-    WHERE account = NEW.account
-        AND at < unixepoch() - 600
+    WHERE substr(NEW.id, 16) < x'10'
+        AND account = NEW.account
         AND id IN (
             SELECT id FROM omemo_commit
             WHERE account = NEW.account AND id > NEW.id
             ORDER BY id
-            LIMIT 4
-        );
+            LIMIT 64
+        )
+        AND at < unixepoch() - 600;
 END;
 
 -- One INSERT here removes an account.

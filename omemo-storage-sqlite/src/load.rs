@@ -74,3 +74,33 @@ pub(crate) fn revision(bytes: &[u8]) -> Result<Revision, StorageError> {
         .map_err(|_| corrupt("a stored revision does not have 16 bytes"))?;
     Ok(Revision::from_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, Row, SqliteConnection};
+
+    use super::LOAD;
+    use crate::schema;
+
+    /// Whatever is asked for, the records are searched by the index, and the lists are what is walked.
+    #[tokio::test]
+    async fn load_uses_the_index() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        schema::migrate(&mut connection).await.unwrap();
+        let plan: Vec<String> = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {LOAD}")))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get("detail"))
+            .collect();
+        let searches: Vec<&String> = plan
+            .iter()
+            .filter(|step| step.contains("SEARCH record"))
+            .collect();
+        assert_eq!(searches.len(), 2, "{plan:#?}");
+        assert!(searches[0].ends_with("(account=? AND partition=?)"));
+        assert!(searches[1].ends_with("(account=? AND partition=? AND item=?)"));
+        assert!(!plan.iter().any(|step| step.contains("SCAN record")));
+    }
+}

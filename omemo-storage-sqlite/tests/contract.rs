@@ -1,5 +1,8 @@
 //! The storage in SQLite keeps the contract.
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+use omemo_conformance::storage::agrees_with_model;
+use omemo_storage_memory::MemoryStorage;
 use omemo_storage_sqlite::SqliteStorage;
 use tempfile::TempDir;
 
@@ -34,4 +37,17 @@ mod two_openings {
     }
 
     omemo_conformance::storage_suite!(tokio::test(flavor = "multi_thread"), open);
+}
+
+/// Random calls, answered as by the storage in memory.
+#[tokio::test]
+async fn agrees_with_the_storage_in_memory() {
+    let directory = TempDir::new().unwrap();
+    let storage = SqliteStorage::open(directory.path().join("omemo.db"))
+        .await
+        .unwrap();
+    let model = MemoryStorage::new();
+    for seed in 0..8 {
+        agrees_with_model(&storage, &model, seed, 250).await;
+    }
 }

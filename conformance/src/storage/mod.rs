@@ -29,6 +29,7 @@ mod concurrency;
 mod expectations;
 mod idempotence;
 mod load;
+mod model;
 mod names;
 mod suite;
 mod tenant;
@@ -60,6 +61,7 @@ pub use load::{
     absent_records_are_not_in_the_snapshot, empty_query_is_answered, load_answers_many_partitions_at_once,
     load_mixes_records_and_partitions, partition_is_loaded_whole_and_alone, snapshot_is_ordered_by_bytes,
 };
+pub use model::agrees_with_model;
 pub use names::{accounts_are_isolated, longest_names_are_kept, similar_names_are_different_records};
 pub use values::{
     batch_of_many_records, empty_value_is_a_value, largest_value_is_kept, too_large_value_is_refused,

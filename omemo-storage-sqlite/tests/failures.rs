@@ -1,0 +1,245 @@
+//! Each way a database can fail has an error of its own.
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+mod common;
+
+use std::fs;
+use std::time::Duration;
+
+use common::{account, batch, key, put, value};
+use omemo_storage::{Committed, ErrorKind, Retry, Storage, StorageError, Value};
+use omemo_storage_sqlite::{SqliteOptions, SqliteStorage};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Executor, SqliteConnection, SqlitePool};
+use tempfile::TempDir;
+
+fn assert_error(error: &StorageError, kind: ErrorKind, says: &str) {
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert!(error.to_string().contains(says), "{error}");
+}
+
+fn options(directory: &TempDir) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(directory.path().join("omemo.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+}
+
+async fn connect(directory: &TempDir) -> SqliteConnection {
+    options(directory).connect().await.unwrap()
+}
+
+fn pool(options: SqliteConnectOptions) -> SqlitePool {
+    SqlitePoolOptions::new().connect_lazy_with(options)
+}
+
+#[tokio::test]
+async fn file_that_is_not_a_database() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("omemo.db");
+    fs::write(&path, "a letter to Juliet, and no database at all\n".repeat(300)).unwrap();
+    let error = SqliteStorage::open(&path).await.unwrap_err();
+    assert_error(&error, ErrorKind::Corrupt, "not a database");
+    assert_eq!(error.retry(), Retry::Never);
+    assert!(fs::read(&path).unwrap().starts_with(b"a letter"));
+}
+
+#[tokio::test]
+async fn damaged_database() {
+    let (directory, storage) = common::open().await;
+    for n in 0..200 {
+        put(&storage, &key("p", &n.to_string()), None, &"v".repeat(1_000)).await;
+    }
+    storage.close().await;
+    drop(storage);
+    let path = directory.path().join("omemo.db");
+    let mut bytes = fs::read(&path).unwrap();
+    for byte in bytes.iter_mut().skip(8 * 4_096) {
+        *byte = 0x5a;
+    }
+    fs::write(&path, bytes).unwrap();
+
+    let storage = SqliteStorage::open(&path).await.unwrap();
+    let error = value(&storage, &key("p", "150")).await.unwrap_err();
+    assert_error(&error, ErrorKind::Corrupt, "damaged");
+}
+
+#[tokio::test]
+async fn schema_of_a_newer_version() {
+    let (directory, storage) = common::open().await;
+    storage.close().await;
+    let mut connection = connect(&directory).await;
+    connection
+        .execute("INSERT INTO omemo_schema (version) VALUES (99)")
+        .await
+        .unwrap();
+    let error = SqliteStorage::open(directory.path().join("omemo.db"))
+        .await
+        .unwrap_err();
+    assert_error(
+        &error,
+        ErrorKind::UnsupportedVersion,
+        "written by a newer version",
+    );
+    assert_error(&error, ErrorKind::UnsupportedVersion, "version 99");
+}
+
+#[tokio::test]
+async fn schema_that_was_tampered_with() {
+    let (directory, storage) = common::open().await;
+    connect(&directory)
+        .await
+        .execute("DROP TABLE omemo_record")
+        .await
+        .unwrap();
+    let error = value(&storage, &key("p", "i")).await.unwrap_err();
+    assert_error(&error, ErrorKind::Corrupt, "refused");
+}
+
+#[tokio::test]
+async fn read_only_database() {
+    let (directory, storage) = common::open().await;
+    put(&storage, &key("p", "i"), None, "value").await;
+    storage.close().await;
+
+    let path = directory.path().join("omemo.db");
+    let read_only = SqliteStorage::open(format!("sqlite:{}?mode=ro", path.display()))
+        .await
+        .unwrap();
+    let read = value(&read_only, &key("p", "i")).await.unwrap();
+    assert_eq!(read.as_deref(), Some("value"));
+    let mut batch = batch();
+    batch.put(key("p", "j"), None, Value::from(b"value".to_vec()));
+    let error = read_only.commit(&account(), &batch).await.unwrap_err();
+    assert_error(&error, ErrorKind::Misconfigured, "read-only");
+}
+
+#[tokio::test]
+async fn read_only_database_without_tables() {
+    let directory = TempDir::new().unwrap();
+    let mut connection = connect(&directory).await;
+    connection.execute("CREATE TABLE other (x)").await.unwrap();
+    let path = directory.path().join("omemo.db");
+    let error = SqliteStorage::open(format!("sqlite:{}?mode=ro", path.display()))
+        .await
+        .unwrap_err();
+    assert_error(&error, ErrorKind::Misconfigured, "read-only");
+}
+
+#[tokio::test]
+async fn file_that_cannot_be_opened() {
+    let directory = TempDir::new().unwrap();
+    for path in [
+        directory.path().join("missing/omemo.db"),
+        directory.path().to_owned(),
+    ] {
+        let error = SqliteStorage::open(path).await.unwrap_err();
+        assert_error(&error, ErrorKind::Unavailable, "cannot be opened");
+    }
+    let missing = format!("sqlite:{}/omemo.db?mode=rw", directory.path().display());
+    let error = SqliteStorage::open(missing).await.unwrap_err();
+    assert_error(&error, ErrorKind::Unavailable, "cannot be opened");
+}
+
+#[tokio::test]
+async fn url_that_is_none() {
+    let error = SqliteStorage::open("sqlite:omemo.db?mode=sideways")
+        .await
+        .unwrap_err();
+    assert_error(&error, ErrorKind::Misconfigured, "URL");
+}
+
+#[tokio::test]
+async fn full_disk() {
+    let directory = TempDir::new().unwrap();
+    let pool = pool(options(&directory).pragma("max_page_count", "40"));
+    let storage = SqliteStorage::from_pool(pool).await.unwrap();
+    put(&storage, &key("p", "i"), None, "value").await;
+
+    let mut large = batch();
+    large.put(key("p", "j"), None, Value::from(b"small".to_vec()));
+    large.put(key("q", "k"), None, Value::from(b"zq".repeat(100_000)));
+    let error = storage.commit(&account(), &large).await.unwrap_err();
+    assert_error(&error, ErrorKind::Full, "full");
+    assert_eq!(error.retry(), Retry::Later);
+    assert!(!format!("{error:?}").contains("zqzq"));
+
+    assert_eq!(value(&storage, &key("p", "j")).await.unwrap(), None);
+    put(&storage, &key("p", "j"), None, "value").await;
+}
+
+#[tokio::test]
+async fn database_locked_by_someone_else() {
+    let (directory, storage) = common::open().await;
+    put(&storage, &key("p", "i"), None, "value").await;
+    storage.close().await;
+    let open = || {
+        SqliteOptions::new(directory.path().join("omemo.db"))
+            .unwrap()
+            .busy_timeout(Duration::from_millis(50))
+            .open()
+    };
+    let storage = open().await.unwrap();
+    let mut other = connect(&directory).await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+
+    let mut batch = batch();
+    batch.put(key("p", "j"), None, Value::from(b"value".to_vec()));
+    let error = storage.commit(&account(), &batch).await.unwrap_err();
+    assert_error(&error, ErrorKind::Unavailable, "locked by another");
+    assert_eq!(error.retry(), Retry::Later);
+    let error = storage.purge(&account()).await.unwrap_err();
+    assert_error(&error, ErrorKind::Unavailable, "locked by another");
+
+    // Reading and opening do not wait for writers.
+    let read = value(&storage, &key("p", "i")).await.unwrap();
+    assert_eq!(read.as_deref(), Some("value"));
+    open().await.unwrap();
+
+    other.execute("ROLLBACK").await.unwrap();
+    assert_eq!(
+        storage.commit(&account(), &batch).await.unwrap(),
+        Committed::Applied
+    );
+}
+
+#[tokio::test]
+async fn new_database_locked_by_someone_else() {
+    let directory = TempDir::new().unwrap();
+    let mut other = connect(&directory).await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let error = SqliteOptions::new(directory.path().join("omemo.db"))
+        .unwrap()
+        .busy_timeout(Duration::from_millis(50))
+        .open()
+        .await
+        .unwrap_err();
+    assert_error(&error, ErrorKind::Unavailable, "locked by another");
+}
+
+#[tokio::test]
+async fn settings_that_are_not_durable() {
+    let directory = TempDir::new().unwrap();
+    let lazy = options(&directory).synchronous(SqliteSynchronous::Normal);
+    let error = SqliteStorage::from_pool(pool(lazy.clone())).await.unwrap_err();
+    assert_error(&error, ErrorKind::Misconfigured, "synchronous");
+    let storage = SqliteStorage::from_volatile_pool(pool(lazy)).await.unwrap();
+    put(&storage, &key("p", "i"), None, "value").await;
+
+    let directory = TempDir::new().unwrap();
+    let journal = options(&directory).journal_mode(SqliteJournalMode::Memory);
+    let error = SqliteStorage::from_pool(pool(journal)).await.unwrap_err();
+    assert_error(&error, ErrorKind::Misconfigured, "journal_mode");
+    let error = SqliteStorage::open("sqlite::memory:").await.unwrap_err();
+    assert_error(&error, ErrorKind::Misconfigured, "journal_mode");
+}
+
+#[tokio::test]
+async fn closed_storage() {
+    let (_directory, storage) = common::open().await;
+    storage.close().await;
+    let error = value(&storage, &key("p", "i")).await.unwrap_err();
+    assert_error(&error, ErrorKind::Unavailable, "closed");
+    let error = storage.commit(&account(), &batch()).await.unwrap_err();
+    assert_error(&error, ErrorKind::Unavailable, "closed");
+}
