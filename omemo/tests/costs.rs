@@ -1,0 +1,172 @@
+//! What each operation costs the storage, as counts.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use common::{Device, jid, open, settle, text};
+use omemo::local::{Delivery, Server};
+use omemo::{BareJid, IncomingMessage};
+use omemo_storage::Counts;
+
+fn loads_and_commits(counts: Counts) -> (u64, u64) {
+    (counts.loads, counts.commits)
+}
+
+/// Two devices that have exchanged messages both ways.
+fn acquainted(server: &Server) -> (Device, Device) {
+    let romeo = open(server, "romeo@montague.lit", "phone");
+    let juliet = open(server, "juliet@capulet.lit", "phone");
+    romeo.send(&[&juliet.jid], "first");
+    settle(&[&romeo, &juliet]);
+    juliet.send(&[&romeo.jid], "second");
+    settle(&[&romeo, &juliet]);
+    romeo.counts();
+    juliet.counts();
+    (romeo, juliet)
+}
+
+fn next_message(device: &Device) -> IncomingMessage {
+    loop {
+        if let Delivery::Message(message) = device.connection.receive().unwrap() {
+            return message;
+        }
+    }
+}
+
+#[test]
+fn encrypting_in_order_is_one_load_and_one_commit_to_any_number_of_devices() {
+    for (count, bytes_a_device) in [(1, 512), (10, 512), (100, 512), (1_000, 512)] {
+        let server = Server::new();
+        let romeo = open(&server, "romeo@montague.lit", "phone");
+        let contacts: Vec<Device> = (0..count)
+            .map(|n| open(&server, &format!("contact{n}@capulet.lit"), "phone"))
+            .collect();
+        let to: Vec<&BareJid> = contacts.iter().map(|contact| &contact.jid).collect();
+        romeo.send(&to, "first");
+        romeo.counts();
+        let encrypted = romeo.send(&to, "second");
+        assert_eq!(encrypted.encrypted_to.len(), count);
+        let counts = romeo.counts();
+        assert_eq!(loads_and_commits(counts), (1, 1), "{count} devices");
+        assert_eq!(counts.records_written, count as u64);
+        assert!(
+            counts.bytes_written <= bytes_a_device * count as u64,
+            "{counts:?}"
+        );
+    }
+}
+
+#[test]
+fn first_contact_is_one_load_and_one_commit() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    romeo.counts();
+    romeo.send(&[&juliet.jid], "first");
+    assert_eq!(loads_and_commits(romeo.counts()), (1, 1));
+}
+
+#[test]
+fn decrypting_in_order_is_one_load_and_one_commit() {
+    let server = Server::new();
+    let (romeo, juliet) = acquainted(&server);
+    romeo.send(&[&juliet.jid], "a new chain");
+    romeo.send(&[&juliet.jid], "the same chain");
+    for expected in ["a new chain", "the same chain"] {
+        let decrypted = juliet.decrypt(next_message(&juliet)).unwrap();
+        assert_eq!(text(&decrypted).unwrap(), expected);
+        let counts = juliet.counts();
+        assert_eq!(loads_and_commits(counts), (1, 1));
+        assert_eq!(counts.records_written, 1);
+        assert!(counts.bytes_written <= 512, "{counts:?}");
+    }
+}
+
+#[test]
+fn a_key_exchange_is_one_load_and_one_commit() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    settle(&[&romeo, &juliet]);
+    romeo.send(&[&juliet.jid], "first");
+    juliet.counts();
+    juliet.decrypt(next_message(&juliet)).unwrap();
+    assert_eq!(loads_and_commits(juliet.counts()), (1, 1));
+    // The reply and the bundle: the sessions are committed before the message leaves, the marks go afterwards.
+    juliet.flush();
+    assert_eq!(loads_and_commits(juliet.counts()), (3, 2));
+    romeo.counts();
+    romeo.decrypt(next_message(&romeo)).unwrap();
+    assert_eq!(loads_and_commits(romeo.counts()), (1, 1));
+}
+
+#[test]
+fn a_late_message_is_two_loads_and_one_commit() {
+    let server = Server::new();
+    let (romeo, juliet) = acquainted(&server);
+    for n in 0..3 {
+        romeo.send(&[&juliet.jid], &n.to_string());
+    }
+    let [first, second, third] = std::array::from_fn(|_| next_message(&juliet));
+    juliet.counts();
+    for (message, costs) in [(third, (2, 1)), (first, (2, 1)), (second, (2, 1))] {
+        juliet.decrypt(message).unwrap();
+        assert_eq!(loads_and_commits(juliet.counts()), costs);
+    }
+}
+
+#[test]
+fn a_thousand_skipped_keys_burden_no_message_in_order() {
+    let server = Server::new();
+    let (romeo, juliet) = acquainted(&server);
+    for n in 0..=1_000 {
+        romeo.send(&[&juliet.jid], &n.to_string());
+    }
+    let mut messages: Vec<_> = (0..=1_000).map(|_| next_message(&juliet)).collect();
+    juliet.decrypt(messages.pop().unwrap()).unwrap();
+    juliet.counts();
+    romeo.send(&[&juliet.jid], "in order");
+    let decrypted = juliet.decrypt(next_message(&juliet)).unwrap();
+    assert_eq!(text(&decrypted).unwrap(), "in order");
+    let counts = juliet.counts();
+    assert_eq!(loads_and_commits(counts), (1, 1));
+    assert!(counts.bytes_written <= 1024, "{counts:?}");
+    // The skipped ones are all still readable.
+    for message in messages {
+        juliet.decrypt(message).unwrap();
+    }
+}
+
+#[test]
+fn a_repeated_message_writes_nothing() {
+    let server = Server::new();
+    let (romeo, juliet) = acquainted(&server);
+    romeo.send(&[&juliet.jid], "once");
+    let message = next_message(&juliet);
+    juliet.decrypt(message.clone()).unwrap();
+    juliet.counts();
+    let error = juliet.decrypt(message).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            omemo::Error::Decrypt(omemo::DecryptFailure::AlreadyDecrypted)
+        ),
+        "{error}"
+    );
+    let counts = juliet.counts();
+    assert_eq!((counts.loads, counts.commits, counts.records_written), (1, 0, 0));
+}
+
+#[test]
+fn unknown_contacts_cost_nothing_but_the_names() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    romeo.counts();
+    let nobody = jid("nobody@capulet.lit");
+    let error = romeo.encrypt(&[&nobody], "hello?").unwrap_err();
+    let omemo::Error::Encrypt(omemo::EncryptFailure::NoEligibleDevices { jids, .. }) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(jids, [nobody]);
+    assert_eq!(romeo.counts().records_written, 0);
+}
