@@ -63,10 +63,6 @@ pub(crate) fn is_conflict(error: &Error) -> bool {
         .is_some_and(|error| error.message() == CONFLICT)
 }
 
-pub(crate) fn is_busy(error: &Error) -> bool {
-    primary_code(error) == Some(code::BUSY)
-}
-
 fn meaning(code: i32) -> (ErrorKind, &'static str) {
     match code {
         code::BUSY | code::LOCKED => (
@@ -98,4 +94,93 @@ fn meaning(code: i32) -> (ErrorKind, &'static str) {
 fn primary_code(error: &Error) -> Option<i32> {
     let code = error.as_database_error()?.code()?;
     Some(code.parse::<i32>().ok()? & 0xff)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use sqlx::error::{DatabaseError, ErrorKind as SqlxKind};
+
+    use super::*;
+
+    /// An error of SQLite that a test cannot provoke.
+    #[derive(Debug)]
+    struct Fake(i32);
+
+    impl fmt::Display for Fake {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "code {}", self.0)
+        }
+    }
+
+    impl std::error::Error for Fake {}
+
+    impl DatabaseError for Fake {
+        fn message(&self) -> &str {
+            "fake"
+        }
+
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            Some(self.0.to_string().into())
+        }
+
+        fn kind(&self) -> SqlxKind {
+            SqlxKind::Other
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+    }
+
+    fn fake(code: i32) -> Error {
+        Error::Database(Box::new(Fake(code)))
+    }
+
+    /// Whether the log reached the disk before a sync of it failed, nobody knows.
+    #[test]
+    fn failed_disk_leaves_a_write_unknown() {
+        const SQLITE_IOERR_FSYNC: i32 = 10 | (4 << 8);
+        assert_eq!(
+            error_of_write(fake(SQLITE_IOERR_FSYNC)).kind(),
+            ErrorKind::OutcomeUnknown
+        );
+        assert_eq!(error(fake(SQLITE_IOERR_FSYNC)).kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn lost_connection_leaves_a_write_unknown() {
+        assert_eq!(
+            error_of_write(Error::WorkerCrashed).kind(),
+            ErrorKind::OutcomeUnknown
+        );
+        assert_eq!(error(Error::WorkerCrashed).kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn refusals_are_certain() {
+        let kinds = [
+            (5, ErrorKind::Unavailable),
+            (5 | (2 << 8), ErrorKind::Unavailable),
+            (8 | (1 << 8), ErrorKind::Misconfigured),
+            (11, ErrorKind::Corrupt),
+            (13, ErrorKind::Full),
+            (14, ErrorKind::Unavailable),
+            (18, ErrorKind::TooLarge),
+            (26, ErrorKind::Corrupt),
+        ];
+        for (code, kind) in kinds {
+            assert_eq!(error_of_write(fake(code)).kind(), kind);
+            assert_eq!(error(fake(code)).kind(), kind);
+        }
+    }
 }

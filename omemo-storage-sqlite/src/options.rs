@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use omemo_storage::{ErrorKind, StorageError};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
-use crate::error::{error, is_busy};
+use crate::error::error;
 use crate::runtime::within;
 use crate::{SqliteStorage, schema};
 
@@ -103,7 +103,7 @@ impl SqliteOptions {
         within(async move {
             let pool = self.pool();
             let mut connection = pool.acquire().await.map_err(error)?;
-            switch_to_wal(&mut connection, self.busy_timeout).await?;
+            switch_to_wal(&mut connection).await?;
             prepare(&mut connection, self.durability).await?;
             Ok(SqliteStorage::new(pool, Some(connection)))
         })
@@ -163,21 +163,14 @@ fn volatile(message: String) -> StorageError {
     StorageError::new(ErrorKind::Misconfigured, message)
 }
 
-/// The journal mode stays with the file, so one connection switches for all. The switch needs the file alone, for
-/// which SQLite's busy timeout does not wait.
-async fn switch_to_wal(connection: &mut SqliteConnection, timeout: Duration) -> Result<(), StorageError> {
-    let begun = Instant::now();
-    while journal_mode(connection).await? == "delete" {
-        match sqlx::query("PRAGMA journal_mode = WAL")
-            .execute(&mut *connection)
+/// The journal mode stays with the file, so one connection switches for all. The switch needs the file to itself, and
+/// waits for others as a write does.
+async fn switch_to_wal(connection: &mut SqliteConnection) -> Result<(), StorageError> {
+    if journal_mode(connection).await? == "delete" {
+        sqlx::query("PRAGMA journal_mode = WAL")
+            .execute(connection)
             .await
-        {
-            Ok(_) => return Ok(()),
-            Err(busy) if is_busy(&busy) && begun.elapsed() < timeout => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            Err(failed) => return Err(error(failed)),
-        }
+            .map_err(error)?;
     }
     Ok(())
 }

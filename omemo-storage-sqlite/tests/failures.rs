@@ -217,6 +217,28 @@ async fn new_database_locked_by_someone_else() {
     assert_error(&error, ErrorKind::Unavailable, "locked by another");
 }
 
+/// The change to the write-ahead log needs the file to itself.
+#[tokio::test]
+async fn database_of_another_journal_mode_is_waited_for() {
+    let directory = TempDir::new().unwrap();
+    let mut other = options(&directory)
+        .journal_mode(SqliteJournalMode::Delete)
+        .connect()
+        .await
+        .unwrap();
+    other
+        .execute("CREATE TABLE other (x); BEGIN; SELECT * FROM other")
+        .await
+        .unwrap();
+    let path = directory.path().join("omemo.db");
+    let open = tokio::spawn(async move { SqliteStorage::open(path).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!open.is_finished());
+    other.execute("COMMIT").await.unwrap();
+    let storage = open.await.unwrap().unwrap();
+    put(&storage, &key("p", "i"), None, "value").await;
+}
+
 #[tokio::test]
 async fn settings_that_are_not_durable() {
     let directory = TempDir::new().unwrap();
