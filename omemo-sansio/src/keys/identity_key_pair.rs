@@ -80,11 +80,11 @@ impl IdentityKeyPair {
     ///
     /// [`NonContributory`] if the result is all zero.
     pub fn agree(&self, other: &PublicKey) -> Result<SharedSecret, NonContributory> {
-        self.agree_with(&Point::new(other))
+        Point::new(other).agree(&self.scalar)
     }
 
-    pub(crate) fn agree_with(&self, other: &Point) -> Result<SharedSecret, NonContributory> {
-        other.agree(&self.scalar)
+    pub(crate) fn scalar(&self) -> &Secret {
+        &self.scalar
     }
 
     /// Writes 97 bytes: what the secret is, the secret, both forms of the public key.

@@ -5,7 +5,7 @@ use core::fmt;
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use super::curve::{self, Point};
+use super::curve::{self, Factor, Point};
 use super::{NonContributory, PublicKey, Secret, SharedSecret};
 use crate::RecordError;
 use crate::records::codec::{Reader, Writer};
@@ -25,13 +25,24 @@ impl KeyPair {
         Self { secret, public }
     }
 
+    /// Draws a key pair and agrees at once, which is faster than one after the other.
+    pub(crate) fn generate_and_agree(
+        rng: &mut dyn CryptoRng,
+        other: &Point,
+    ) -> Result<(Self, SharedSecret), NonContributory> {
+        let secret = Secret::fill(|bytes| rng.fill_bytes(bytes));
+        let [public, shared] = curve::multiply([(Factor::Base, &secret), (Factor::Point(other), &secret)]);
+        let public = PublicKey::from_bytes(*public);
+        Ok((Self { secret, public }, SharedSecret::new(shared)?))
+    }
+
     /// Takes a secret key, clamped or not (it is clamped where it is used; RFC 7748, section 5), and computes its public
     /// key.
     pub fn from_secret(mut secret: [u8; 32]) -> Self {
-        let public = curve::public_key(&secret);
-        let pair = Self::from_parts(secret, public);
+        let copy = Secret::copy(&secret);
         secret.zeroize();
-        pair
+        let public = curve::public_key(&copy);
+        Self { secret: copy, public }
     }
 
     /// Takes a secret key and the public key that is known to belong to it.
@@ -49,8 +60,7 @@ impl KeyPair {
         &self.public
     }
 
-    #[cfg(feature = "hazmat")]
-    pub(crate) fn secret(&self) -> &[u8; 32] {
+    pub(crate) fn secret(&self) -> &Secret {
         &self.secret
     }
 
@@ -60,11 +70,7 @@ impl KeyPair {
     ///
     /// [`NonContributory`] if the result is all zero.
     pub fn agree(&self, other: &PublicKey) -> Result<SharedSecret, NonContributory> {
-        self.agree_with(&Point::new(other))
-    }
-
-    pub(crate) fn agree_with(&self, other: &Point) -> Result<SharedSecret, NonContributory> {
-        other.agree(&self.secret)
+        Point::new(other).agree(&self.secret)
     }
 
     /// Writes 64 bytes: the secret key, the public key.

@@ -30,17 +30,18 @@ pub(crate) mod count {
     use core::cell::Cell;
     use std::thread_local;
 
+    use super::curve::Factor;
+
     thread_local! {
         static AGREEMENTS: Cell<usize> = const { Cell::new(0) };
         static PUBLIC_KEYS: Cell<usize> = const { Cell::new(0) };
     }
 
-    pub(crate) fn agreement() {
-        AGREEMENTS.set(AGREEMENTS.get() + 1);
-    }
-
-    pub(crate) fn public_key() {
-        PUBLIC_KEYS.set(PUBLIC_KEYS.get() + 1);
+    pub(super) fn multiplication(factor: &Factor<'_>) {
+        match factor {
+            Factor::Base => PUBLIC_KEYS.set(PUBLIC_KEYS.get() + 1),
+            Factor::Point(_) => AGREEMENTS.set(AGREEMENTS.get() + 1),
+        }
     }
 
     /// The agreements and the public keys that `work` computed.

@@ -2,14 +2,16 @@
 
 use core::fmt;
 
-use super::Secret;
+use super::{NonContributory, Secret};
 
 /// The result of a Diffie-Hellman agreement: 32 bytes, never all zero. Compared in no way: derive a key from it.
 pub struct SharedSecret(Secret);
 
 impl SharedSecret {
-    pub(crate) fn new(secret: Secret) -> Self {
-        Self(secret)
+    /// Refuses a result that is all zero, looking at every byte whatever the others are.
+    pub(crate) fn new(secret: Secret) -> Result<Self, NonContributory> {
+        let any = secret.iter().fold(0, |any, byte| any | byte);
+        if any == 0 { Err(NonContributory) } else { Ok(Self(secret)) }
     }
 
     /// The 32 bytes.

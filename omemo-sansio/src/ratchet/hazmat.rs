@@ -42,11 +42,12 @@ impl KeyAgreement {
         pre_key: &PublicKey,
     ) -> Result<Self, NonContributory> {
         let theirs = TheirKeys {
-            identity_key: identity_key.curve25519(),
+            identity_key,
             signed_pre_key: &Point::new(signed_pre_key),
             pre_key,
         };
-        key_agreement::initiate(own, ephemeral, &theirs).map(|agreements| Self::new(protocol, &agreements))
+        let (_, agreements) = key_agreement::initiate(own, ephemeral.secret(), &theirs)?;
+        Ok(Self::new(protocol, &agreements))
     }
 
     /// The responder's side.
@@ -59,7 +60,10 @@ impl KeyAgreement {
         own: OwnKeys<'_>,
         key_exchange: &KeyExchange,
     ) -> Result<Self, NonContributory> {
-        key_agreement::respond(&own, key_exchange).map(|agreements| Self::new(protocol, &agreements))
+        // Any ratchet key will do here.
+        let ratchet_key = Point::new(&key_exchange.base_key);
+        let (agreements, _) = key_agreement::respond(&own, key_exchange, &ratchet_key)?;
+        Ok(Self::new(protocol, &agreements))
     }
 
     fn new(protocol: &dyn Protocol, agreements: &Agreements) -> Self {
@@ -151,7 +155,7 @@ impl SessionState {
             base_key,
             confirmed: session.confirmed,
             ratchet: RatchetState {
-                own_ratchet_secret: *session.own_ratchet.secret(),
+                own_ratchet_secret: **session.own_ratchet.secret(),
                 peer_ratchet_key: session.peer_ratchet,
                 root_key: *session.root_key.as_bytes(),
                 sending_chain: ChainState::export(&session.sending),
@@ -280,14 +284,10 @@ impl RatchetSecret {
         limits: Limits,
         rng: &mut dyn CryptoRng,
     ) -> Result<Accepted, DecryptError> {
-        let step = Step::new(
-            protocol,
-            &self.root_key(),
-            signed_pre_key,
-            None,
-            message.header(),
-            limits,
-        )?;
+        let header = message.header();
+        let peer_ratchet = Point::new(&header.ratchet_key);
+        let shared = peer_ratchet.agree(signed_pre_key.secret())?;
+        let step = Step::new(protocol, &self.root_key(), (peer_ratchet, shared), None, header, limits)?;
         Session::begin_receiving(protocol, self.origin(Role::Responder), step, message, limits, rng)
     }
 

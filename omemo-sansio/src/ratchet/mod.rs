@@ -38,3 +38,14 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// Refuses to skip more keys than allowed, before any is derived.
+    fn allow(&self, skipped: u32) -> Result<(), DecryptError> {
+        let limit = self.per_message;
+        if skipped > limit {
+            return Err(DecryptError::TooManySkipped { skipped, limit });
+        }
+        Ok(())
+    }
+}

@@ -13,7 +13,7 @@ use super::root_key::RootKey;
 use super::session::{Origin, Session};
 use super::{DecryptError, KeyExchangeError, Limits, SkippedKeys};
 use crate::keys::curve::Point;
-use crate::keys::{IdentityKeyPair, KeyPair, NonContributory, PublicKey};
+use crate::keys::{IdentityKeyPair, KeyPair, NonContributory, PublicKey, Secret};
 use crate::protocol::{KeyExchange, Message, Protocol, Role};
 use crate::{Bundle, PreKeyId, Timestamp};
 
@@ -66,13 +66,14 @@ impl Session {
         protocol
             .verify_pre_key(identity_key, signed_pre_key)
             .map_err(|_| KeyExchangeError::InvalidSignature)?;
-        let ephemeral = KeyPair::generate(rng);
+        let ephemeral = Secret::fill(|bytes| rng.fill_bytes(bytes));
         let theirs = TheirKeys {
-            identity_key: identity_key.curve25519(),
+            identity_key,
             signed_pre_key: &Point::new(&signed_pre_key.key),
             pre_key: chosen,
         };
-        let secret = key_agreement::initiate(own, &ephemeral, &theirs)?.derive(protocol.kdf_info());
+        let (base_key, agreements) = key_agreement::initiate(own, &ephemeral, &theirs)?;
+        let secret = agreements.derive(protocol.kdf_info());
         let origin = Origin {
             created: now,
             role: Role::Initiator,
@@ -80,7 +81,7 @@ impl Session {
             associated_data: protocol.associated_data(own.public(), identity_key),
             pre_key,
             signed_pre_key: signed_pre_key.id,
-            base_key: *ephemeral.public(),
+            base_key,
         };
         let peer_ratchet = (&signed_pre_key.key, theirs.signed_pre_key);
         Ok(Self::begin_sending(protocol, origin, &secret, peer_ratchet, rng)?)
@@ -95,8 +96,7 @@ impl Session {
         (peer_ratchet, point): (&PublicKey, &Point),
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, NonContributory> {
-        let own_ratchet = KeyPair::generate(rng);
-        let shared = own_ratchet.agree_with(point)?;
+        let (own_ratchet, shared) = KeyPair::generate_and_agree(rng, point)?;
         let (root_key, sending) = secret.step(&shared, protocol.kdf_info());
         Ok(Self {
             origin,
@@ -128,7 +128,11 @@ impl Session {
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Accepted, DecryptError> {
-        let secret = key_agreement::respond(&own, key_exchange)?.derive(protocol.kdf_info());
+        let header = message.header();
+        limits.allow(header.n)?;
+        let peer_ratchet = Point::new(&header.ratchet_key);
+        let (agreements, shared) = key_agreement::respond(&own, key_exchange, &peer_ratchet)?;
+        let secret = agreements.derive(protocol.kdf_info());
         let KeyExchange {
             pre_key,
             signed_pre_key,
@@ -144,14 +148,7 @@ impl Session {
             signed_pre_key,
             base_key,
         };
-        let step = Step::new(
-            protocol,
-            &secret,
-            own.signed_pre_key,
-            None,
-            message.header(),
-            limits,
-        )?;
+        let step = Step::new(protocol, &secret, (peer_ratchet, shared), None, header, limits)?;
         Self::begin_receiving(protocol, origin, step, message, limits, rng)
     }
 

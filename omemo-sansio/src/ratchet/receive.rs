@@ -14,7 +14,7 @@ use super::session::{PastEnd, Session};
 use super::skipped::{Position, SkippedKey};
 use super::{DecryptError, Limits, SkippedKeys};
 use crate::keys::curve::Point;
-use crate::keys::{KeyPair, PublicKey};
+use crate::keys::{KeyPair, PublicKey, SharedSecret};
 use crate::protocol::{Header, Message, Protocol};
 
 /// Which chain a message belongs to.
@@ -127,14 +127,7 @@ impl Session {
                 if let Some((position, key)) = kept() {
                     return Ok((open(key)?, Change::TakeSkipped(position)));
                 }
-                let step = Step::new(
-                    protocol,
-                    &self.root_key,
-                    &self.own_ratchet,
-                    receiving.as_ref(),
-                    header,
-                    limits,
-                )?;
+                let step = self.step(protocol, receiving.as_ref(), header, limits)?;
                 let plaintext = open(&step.run.key).map_err(|error| match error {
                     // It may be of a chain that was forgotten, with a key that was kept.
                     DecryptError::InvalidMac if skipped.is_none() && self.skipped > 0 => {
@@ -149,6 +142,19 @@ impl Session {
                 Ok((open(key)?, Change::TakeSkipped(position)))
             }
         }
+    }
+
+    fn step(
+        &self,
+        protocol: &dyn Protocol,
+        ending: Option<&Chain>,
+        header: &Header,
+        limits: Limits,
+    ) -> Result<Step, DecryptError> {
+        limits.allow(header.n)?;
+        let peer_ratchet = Point::new(&header.ratchet_key);
+        let shared = peer_ratchet.agree(self.own_ratchet.secret())?;
+        Step::new(protocol, &self.root_key, (peer_ratchet, shared), ending, header, limits)
     }
 
     /// Applies what an authentic message changes.
@@ -218,12 +224,7 @@ impl Run {
     /// Runs to message `n`, which the chain has not reached yet. Does nothing if it is too far.
     fn new(chain: &Chain, n: u32, limits: Limits) -> Result<Self, DecryptError> {
         let count = n.saturating_sub(chain.next());
-        if count > limits.per_message {
-            return Err(DecryptError::TooManySkipped {
-                skipped: count,
-                limit: limits.per_message,
-            });
-        }
+        limits.allow(count)?;
         let mut skipped = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
         let (mut chain, mut key) = chain.step().ok_or(DecryptError::Malformed)?;
         for n in n - count..n {
@@ -252,26 +253,19 @@ pub(super) struct Answer {
 }
 
 impl Step {
+    /// Steps with the other side's new ratchet key, and with what the own one agrees on with it.
     pub(super) fn new(
         protocol: &dyn Protocol,
         root_key: &RootKey,
-        own_ratchet: &KeyPair,
+        (peer_ratchet, shared): (Point, SharedSecret),
         ending: Option<&Chain>,
         header: &Header,
         limits: Limits,
     ) -> Result<Self, DecryptError> {
-        if header.n > limits.per_message {
-            return Err(DecryptError::TooManySkipped {
-                skipped: header.n,
-                limit: limits.per_message,
-            });
-        }
         // What is too far behind is given up: refusing the message would end the session for good.
         let left_over = ending
             .filter(|chain| chain.next() <= header.pn)
             .and_then(|chain| Run::new(chain, header.pn, limits).ok());
-        let peer_ratchet = Point::new(&header.ratchet_key);
-        let shared = own_ratchet.agree_with(&peer_ratchet)?;
         let (root_key, chain_key) = root_key.step(&shared, protocol.kdf_info());
         Ok(Self {
             run: Run::new(&Chain::new(chain_key), header.n, limits)?,
@@ -287,8 +281,7 @@ impl Step {
         protocol: &dyn Protocol,
         rng: &mut dyn CryptoRng,
     ) -> Result<Answer, DecryptError> {
-        let own_ratchet = KeyPair::generate(rng);
-        let shared = own_ratchet.agree_with(&self.peer_ratchet)?;
+        let (own_ratchet, shared) = KeyPair::generate_and_agree(rng, &self.peer_ratchet)?;
         let (root_key, chain_key) = self.root_key.step(&shared, protocol.kdf_info());
         Ok(Answer {
             root_key,
