@@ -1,0 +1,64 @@
+//! What has left, and what has arrived.
+
+use std::collections::BTreeMap;
+
+use omemo_sansio::protocol::{Omemo2, Protocol};
+use omemo_sansio::{DeviceId, EncryptedMessage};
+
+/// Remembers every message key that was used and every text that was read.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// The bytes each message key was used for, by ratchet key and number.
+    keys: BTreeMap<([u8; 32], u32), Vec<u8>>,
+    /// For whom each text was, and how often each has read it.
+    texts: BTreeMap<(String, DeviceId), Reading>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    read: u32,
+    /// The process died between the commit and handing the text out.
+    died_with_it: bool,
+}
+
+impl Ledger {
+    /// A message leaves the device.
+    pub(crate) fn leaves(&mut self, message: &EncryptedMessage) {
+        for element in message.recipients.iter().flat_map(|recipient| &recipient.keys) {
+            let incoming = Omemo2.parse(&element.data).expect("what leaves can be read");
+            let header = incoming.message.header();
+            let place = (*header.ratchet_key.as_bytes(), header.n);
+            let before = self.keys.insert(place, element.data.clone());
+            assert!(
+                before.is_none_or(|before| before == element.data),
+                "a message key was used for two messages: number {} to device {}",
+                header.n,
+                element.device
+            );
+        }
+    }
+
+    pub(crate) fn expect(&mut self, text: &str, device: DeviceId) {
+        self.texts.entry((text.to_owned(), device)).or_default();
+    }
+
+    pub(crate) fn reads(&mut self, text: &str, device: DeviceId) {
+        let reading = self.texts.get_mut(&(text.to_owned(), device)).expect("a text for this device");
+        reading.read += 1;
+        assert_eq!(reading.read, 1, "{text:?} was read twice on device {device}");
+    }
+
+    pub(crate) fn died_with(&mut self, text: &str, device: DeviceId) {
+        let reading = self.texts.get_mut(&(text.to_owned(), device)).expect("a text for this device");
+        reading.died_with_it = true;
+    }
+
+    /// At the end everything was read, except what a process has died with in its hands.
+    pub(crate) fn check(&self) {
+        assert!(!self.texts.is_empty() && !self.keys.is_empty());
+        for ((text, device), reading) in &self.texts {
+            let expected = u32::from(!reading.died_with_it);
+            assert_eq!(reading.read, expected, "{text:?} on device {device}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Faults at every effect of every operation.
+//!
+//! A [story](story) has three devices of two accounts do everything an account can be asked to do. It is told once
+//! without faults to count its effects, then once for each effect and each way that effect can go wrong: it fails, the
+//! process dies before or after it, a commit meets a conflict, or its answer is lost. Whoever is interrupted does what
+//! an application would do: it opens its storage again and asks again. At the end every message must have been read
+//! exactly once by every device it was for, no message key may have been used twice, nothing may have left before the
+//! commit it came from, and everybody must still be able to talk to everybody.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support: an assertion is the result"
+)]
+
+mod drive;
+mod ledger;
+mod rng;
+mod story;
+mod world;
+
+use omemo_storage::Storage;
+
+pub use rng::TestRng;
+use world::World;
+
+/// A way an effect can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not performed, and answered with an error.
+    Fails,
+    /// The process dies before it is performed.
+    CrashBefore,
+    /// The process dies when it was performed, before the answer is taken in.
+    CrashAfter,
+    /// A commit is answered with a conflict that does not exist.
+    FalseConflict,
+    /// Somebody else writes what the commit relies on, just before it.
+    Conflict,
+    /// A commit is applied, and its answer lost.
+    AppliedAnswerLost,
+    /// A commit is lost on its way, and nobody knows.
+    RequestLost,
+}
+
+impl Fault {
+    /// All there are.
+    pub const ALL: [Self; 7] = [
+        Self::Fails,
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::FalseConflict,
+        Self::Conflict,
+        Self::AppliedAnswerLost,
+        Self::RequestLost,
+    ];
+
+    /// Whether it can happen to commits alone.
+    const fn is_of_commits(self) -> bool {
+        matches!(self, Self::FalseConflict | Self::Conflict | Self::AppliedAnswerLost | Self::RequestLost)
+    }
+}
+
+/// Where the fault strikes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strike {
+    effect: usize,
+    fault: Fault,
+}
+
+/// How much was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// How many effects the story has without faults.
+    pub effects: usize,
+    /// How many of them are commits.
+    pub commits: usize,
+    /// How many times the story was told with a fault that struck.
+    pub faults: usize,
+}
+
+/// Tells the story with each fault at each effect. `open(run, device)` opens the storage of a device for one telling;
+/// asked again with the same arguments, it opens the same storage again.
+///
+/// # Panics
+///
+/// If a telling ends with a message lost, read twice or unreadable, a key used twice, or output before its commit; the
+/// message names effect and fault.
+pub fn at_every_effect<S: Storage>(open: impl Fn(usize, &str) -> S) -> Tried {
+    let mut run = 0;
+    let mut tell = |strike: Option<Strike>| {
+        run += 1;
+        let this = run;
+        let mut world = World::new(|device: &str| open(this, device), strike);
+        story::tell(&mut world);
+        world.end()
+    };
+    let plain = tell(None);
+    let mut faults = 0;
+    for effect in 0..plain.effects {
+        for fault in Fault::ALL {
+            if fault.is_of_commits() && !plain.commits.contains(&effect) {
+                continue;
+            }
+            let told = tell(Some(Strike { effect, fault }));
+            assert!(told.struck, "{fault:?} at effect {effect} did not strike");
+            faults += 1;
+        }
+    }
+    Tried { effects: plain.effects, commits: plain.commits.len(), faults }
+}
