@@ -10,10 +10,10 @@ use crate::text::{MAX_DEPTH, MAX_DOCUMENT, MAX_NODES};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum XmlError {
-    /// The document is longer than [`MAX_DOCUMENT`].
-    #[error("a document has {bytes} bytes, more than {MAX_DOCUMENT}")]
+    /// The document is longer than [`MAX_DOCUMENT`], or its namespaces are.
+    #[error("a document or its namespaces have {bytes} bytes, more than {MAX_DOCUMENT}")]
     TooLong {
-        /// Its length; where it was being written, the length at which that stopped.
+        /// The length, or the one at which reading or writing stopped.
         bytes: usize,
     },
     /// Elements stand inside each other deeper than [`MAX_DEPTH`].

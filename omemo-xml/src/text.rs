@@ -7,7 +7,8 @@ use minidom::{Element, Node};
 
 use crate::XmlError;
 
-/// The most bytes of a document: 10 MiB, far over what servers let through.
+/// The most bytes of a document: 10 MiB, far over what servers let through. As many may its namespaces have, counted at
+/// each element and attribute.
 pub const MAX_DOCUMENT: usize = 10 * 1024 * 1024;
 
 /// How deep elements may stand inside each other: 128. Whatever walks an [`Element`] calls itself for each level, even
@@ -73,6 +74,7 @@ struct Tree {
     open: Vec<Element>,
     root: Option<Element>,
     nodes: usize,
+    namespaces: usize,
 }
 
 impl Tree {
@@ -80,6 +82,14 @@ impl Tree {
         self.nodes += 1 + element.attrs().len();
         if self.nodes > MAX_NODES {
             return Err(XmlError::TooManyNodes);
+        }
+        // Text declares a namespace once, but each element and attribute holds a copy of it.
+        let attributes = element.attrs().iter().map(|((namespace, _), _)| namespace.len());
+        self.namespaces += element.ns().len() + attributes.sum::<usize>();
+        if self.namespaces > MAX_DOCUMENT {
+            return Err(XmlError::TooLong {
+                bytes: self.namespaces,
+            });
         }
         if self.open.len() >= MAX_DEPTH {
             return Err(XmlError::TooDeep);

@@ -27,7 +27,7 @@ pub struct Envelope {
 
 impl Envelope {
     /// An envelope around content. Each element needs its own namespace; for a `<body>` that is `jabber:client`
-    /// (XEP-0420, section 9).
+    /// (XEP-0420, section 10).
     pub fn new(content: Vec<Element>) -> Self {
         Self {
             content,
@@ -96,7 +96,7 @@ impl Envelope {
     }
 
     /// Reads the plaintext of a message. Elements of the content that only a server may act upon are dropped, and so
-    /// is text between the elements (XEP-0420, section 8). Nothing is checked yet: see [`Envelope::check`].
+    /// is text between the elements (XEP-0420, section 9). Nothing is checked yet: see [`Envelope::check`].
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ fn time(stamp: &str) -> Result<Timestamp, XmlError> {
 }
 
 /// Whether an element is one that servers process, so that it must neither be encrypted nor be read from what was
-/// encrypted (XEP-0420, section 8): message processing hints, stanza ids, extended stanza addresses and the name of the
+/// encrypted (XEP-0420, section 9): message processing hints, stanza ids, extended stanza addresses and the name of the
 /// encryption.
 pub fn is_server_processed(element: &Element) -> bool {
     element.has_ns("urn:xmpp:hints")

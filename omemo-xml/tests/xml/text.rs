@@ -58,6 +58,17 @@ fn the_number_of_nodes_is_bounded() {
 }
 
 #[test]
+fn namespaces_are_bounded_as_often_as_they_count() {
+    let long = "n".repeat(MAX_DOCUMENT / 2_000);
+    let elements = |count: usize| format!("<a xmlns='{long}'>{}</a>", "<b/>".repeat(count));
+    assert!(parse(&elements(1_990)).is_ok());
+    assert!(matches!(parse(&elements(2_100)), Err(XmlError::TooLong { .. })));
+    let attributes = |count: usize| format!("<a xmlns:p='{long}'>{}</a>", "<b p:c=''/>".repeat(count));
+    assert!(parse(&attributes(1_990)).is_ok());
+    assert!(matches!(parse(&attributes(2_100)), Err(XmlError::TooLong { .. })));
+}
+
+#[test]
 fn only_one_well_formed_document_is_parsed() {
     for text in [
         "",
