@@ -1,0 +1,222 @@
+//! Futures dropped at any await, and executors of every kind.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use common::{jid, open, open_on, text};
+use omemo::blocking::wait;
+use omemo::local::{Delivery, Server};
+use omemo::{Client, EncryptRequest, IncomingMessage, Namespace, Settings};
+use omemo_storage::{
+    AccountId, Batch, Committed, Cursor, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
+};
+use omemo_storage_memory::MemoryStorage;
+use omemo_storage_sqlite::SqliteStorage;
+
+/// A storage whose calls are pending once before they begin and once before they answer.
+struct Hesitant<S>(S);
+
+/// Pending once.
+async fn hesitate() {
+    let mut hesitated = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut hesitated, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl<S: Storage> Storage for Hesitant<S> {
+    async fn load(&self, account: &AccountId, query: &Query) -> Result<Snapshot, StorageError> {
+        hesitate().await;
+        let answer = self.0.load(account, query).await;
+        hesitate().await;
+        answer
+    }
+
+    async fn commit(&self, account: &AccountId, batch: &Batch) -> Result<Committed, StorageError> {
+        hesitate().await;
+        let answer = self.0.commit(account, batch).await;
+        hesitate().await;
+        answer
+    }
+
+    async fn accounts(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<AccountId>, StorageError> {
+        self.0.accounts(after, limit).await
+    }
+
+    async fn records(
+        &self,
+        account: &AccountId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<RecordInfo>, StorageError> {
+        self.0.records(account, after, limit).await
+    }
+
+    async fn purge(&self, account: &AccountId) -> Result<(), StorageError> {
+        self.0.purge(account).await
+    }
+}
+
+/// Polls a future at most `polls` times, then drops it.
+fn poll_and_drop<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut future = pin!(future);
+    (0..polls).find_map(|_| match future.as_mut().poll(&mut context) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    })
+}
+
+fn next_message(connection: &omemo::local::Connection) -> IncomingMessage {
+    loop {
+        if let Delivery::Message(message) = connection.receive().unwrap() {
+            return message;
+        }
+    }
+}
+
+/// Each message is decrypted with the future dropped after one more poll than the last; then the call is made again.
+fn a_dropped_decrypt_is_continued(storage: impl Storage) -> usize {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open_on(&server, "juliet@capulet.lit", "phone", Hesitant(storage));
+    let mut drops = 0;
+    for polls in 0.. {
+        romeo.send(&[&juliet.jid], &polls.to_string());
+        let message = next_message(&juliet.connection);
+        let decrypted = match poll_and_drop(juliet.client.decrypt(message.clone()), polls) {
+            Some(decrypted) => decrypted.unwrap(),
+            None => {
+                drops += 1;
+                wait(juliet.client.decrypt(message.clone())).unwrap()
+            }
+        };
+        assert_eq!(
+            text(&decrypted).unwrap(),
+            polls.to_string(),
+            "dropped after {polls} polls"
+        );
+        // Handed out once, it is not handed out again.
+        assert!(wait(juliet.client.decrypt(message)).is_err());
+        if drops < polls {
+            break;
+        }
+    }
+    drops
+}
+
+#[test]
+fn a_dropped_decrypt_is_continued_in_memory() {
+    // Pending four times: before and after the load and the commit. Once more with the turn.
+    assert!(a_dropped_decrypt_is_continued(MemoryStorage::new()) >= 5);
+}
+
+#[test]
+fn a_dropped_decrypt_is_continued_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = wait(SqliteStorage::open(directory.path().join("juliet.sqlite"))).unwrap();
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open_on(&server, "juliet@capulet.lit", "phone", Hesitant(storage));
+    for polls in 0..40 {
+        romeo.send(&[&juliet.jid], &polls.to_string());
+        let message = next_message(&juliet.connection);
+        let decrypted = match poll_and_drop(juliet.client.decrypt(message.clone()), polls) {
+            Some(decrypted) => decrypted,
+            None => wait(juliet.client.decrypt(message)),
+        };
+        assert_eq!(
+            text(&decrypted.unwrap()).unwrap(),
+            polls.to_string(),
+            "dropped after {polls} polls"
+        );
+    }
+}
+
+#[test]
+fn a_dropped_encrypt_uses_no_key_twice() {
+    let server = Server::new();
+    let romeo = open_on(
+        &server,
+        "romeo@montague.lit",
+        "phone",
+        Hesitant(MemoryStorage::new()),
+    );
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    for polls in 0..12 {
+        let request = || EncryptRequest::new(vec![juliet.jid.clone()], Namespace::OMEMO_2, vec![polls as u8]);
+        let encrypted = match poll_and_drop(romeo.client.encrypt(request()), polls) {
+            Some(encrypted) => encrypted.unwrap(),
+            None => wait(romeo.client.encrypt(request())).unwrap(),
+        };
+        for message in encrypted.messages {
+            juliet
+                .decrypt(IncomingMessage {
+                    sender: jid("romeo@montague.lit"),
+                    message,
+                })
+                .unwrap();
+        }
+    }
+}
+
+/// A first contact with everything on SQLite, as a future.
+async fn converse() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::new();
+    let mut clients = Vec::new();
+    for name in ["romeo@montague.lit", "juliet@capulet.lit"] {
+        let storage = SqliteStorage::open(directory.path().join("both.sqlite"))
+            .await
+            .unwrap();
+        let connection = server.connect(&jid(name), "phone");
+        clients.push(
+            Client::builder(Settings::new(jid(name)), storage, connection)
+                .open()
+                .await
+                .unwrap(),
+        );
+    }
+    let request = EncryptRequest::new(
+        vec![jid("juliet@capulet.lit")],
+        Namespace::OMEMO_2,
+        b"hello".to_vec(),
+    );
+    for message in clients[0].encrypt(request).await.unwrap().messages {
+        let sender = jid("romeo@montague.lit");
+        let decrypted = clients[1]
+            .decrypt(IncomingMessage { sender, message })
+            .await
+            .unwrap();
+        assert_eq!(text(&decrypted).unwrap(), "hello");
+    }
+    assert!(clients[1].flush().await.unwrap().failed.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_on_tokio_with_many_threads() {
+    tokio::spawn(converse()).await.unwrap();
+}
+
+#[tokio::test]
+async fn runs_on_tokio_with_one_thread() {
+    converse().await;
+}
+
+#[test]
+fn runs_on_smol() {
+    smol::block_on(smol::spawn(converse()));
+}
+
+#[test]
+fn runs_without_any_executor() {
+    wait(converse());
+}
