@@ -80,7 +80,7 @@ enum Product {
 impl Factor<'_> {
     fn multiply(&self, secret: &Secret) -> Product {
         #[cfg(test)]
-        super::count::multiplication(self);
+        super::testing::count(self);
         match self {
             Self::Base => Product::Edwards(EdwardsPoint::mul_base_clamped(**secret).into()),
             Self::Point(Point::Curve(point)) => Product::Edwards(point.mul_clamped(**secret).into()),
@@ -94,6 +94,133 @@ impl Product {
         match self {
             Self::Edwards(point) => Some(**point),
             Self::Montgomery(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keys::testing::hex;
+
+    /// The u coordinates of small order: 0, 1, the two of order 8, -1 (on the twist), and those beyond p that mean the same.
+    const SMALL_ORDER: [[u8; 32]; 7] = [
+        [0; 32],
+        low(1),
+        [
+            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+            0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+        ],
+        [
+            0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
+            0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+        ],
+        high(0xec),
+        high(0xed),
+        high(0xee),
+    ];
+
+    const fn low(first: u8) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes[0] = first;
+        bytes
+    }
+
+    /// 2^255 - 256 + `first`; p is 0xed.
+    const fn high(first: u8) -> [u8; 32] {
+        let mut bytes = [0xff; 32];
+        bytes[0] = first;
+        bytes[31] = 0x7f;
+        bytes
+    }
+
+    fn agree(secret: &[u8; 32], u: [u8; 32]) -> Result<[u8; 32], NonContributory> {
+        let shared = Point::new(&PublicKey::from_bytes(u)).agree(&Secret::copy(secret))?;
+        Ok(*shared.as_bytes())
+    }
+
+    /// The first vector of RFC 7748, section 5.2.
+    #[test]
+    fn agrees_as_the_rfc_does() {
+        let secret = hex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4");
+        let u = hex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c");
+        let expected = hex("c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
+        assert_eq!(agree(&secret, u), Ok(expected));
+    }
+
+    #[test]
+    fn small_order_is_refused() {
+        for mut u in SMALL_ORDER {
+            assert_eq!(agree(&[7; 32], u), Err(NonContributory));
+            u[31] |= 0x80;
+            assert_eq!(agree(&[7; 32], u), Err(NonContributory));
+        }
+    }
+
+    #[test]
+    fn both_ways_are_taken() {
+        let ways = (2..40).map(|first| Point::new(&PublicKey::from_bytes(low(first))));
+        let twists = ways.filter(|point| matches!(point, Point::Twist(_))).count();
+        assert!((10..30).contains(&twists), "{twists} of 38 on the twist");
+    }
+
+    #[test]
+    fn a_batch_is_what_its_terms_are() {
+        let secrets = [1, 2, 3, 4, 5].map(|byte| Secret::copy(&[byte; 32]));
+        let [first, second, third, fourth, fifth] = &secrets;
+        let points = [low(9), low(2), [0; 32], low(3)].map(|u| Point::new(&PublicKey::from_bytes(u)));
+        let [base, twist, small, curve] = &points;
+        assert!(matches!(twist, Point::Twist(_)));
+        let together = multiply([
+            (Factor::Point(base), first),
+            (Factor::Point(twist), second),
+            (Factor::Base, third),
+            (Factor::Point(small), fourth),
+            (Factor::Point(curve), fifth),
+        ]);
+        let alone = vec![
+            multiply([(Factor::Point(base), first)]),
+            multiply([(Factor::Point(twist), second)]),
+            multiply([(Factor::Base, third)]),
+            multiply([(Factor::Point(small), fourth)]),
+            multiply([(Factor::Point(curve), fifth)]),
+        ];
+        for (together, [alone]) in together.iter().zip(alone) {
+            assert_eq!(**together, *alone);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_as_the_ladder_does(secret: [u8; 32], u: [u8; 32]) {
+            prop_assert_eq!(agree(&secret, u), Ok(x25519_dalek::x25519(secret, u)));
+        }
+
+        /// Coordinates from p on, which stand for those from 0 on.
+        #[test]
+        fn agrees_beyond_p(secret: [u8; 32], first in 0xee_u8..) {
+            let expected = x25519_dalek::x25519(secret, high(first));
+            let expected = if expected == [0; 32] { Err(NonContributory) } else { Ok(expected) };
+            prop_assert_eq!(agree(&secret, high(first)), expected);
+        }
+
+        #[test]
+        fn public_keys_are_those_of_the_ladder(secret: [u8; 32]) {
+            let expected = x25519_dalek::x25519(secret, x25519_dalek::X25519_BASEPOINT_BYTES);
+            prop_assert_eq!(*public_key(&Secret::copy(&secret)).as_bytes(), expected);
+        }
+
+        #[test]
+        fn the_two_forms_of_an_identity_are_one_point(seed: [u8; 32], secret: [u8; 32]) {
+            let key = *crate::keys::IdentityKeyPair::from_seed(seed).public();
+            let secret = Secret::copy(&secret);
+            let one = Point::of_identity(&key).agree(&secret).unwrap();
+            let other = Point::new(&key.curve25519()).agree(&secret).unwrap();
+            prop_assert_eq!(one.as_bytes(), other.as_bytes());
         }
     }
 }

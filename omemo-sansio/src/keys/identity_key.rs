@@ -170,3 +170,129 @@ fn require_prime_order(point: &EdwardsPoint) -> Result<(), InvalidKey> {
         Err(InvalidKey::SmallOrder)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use curve25519_dalek::constants::EIGHT_TORSION;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keys::IdentityKeyPair;
+    use crate::keys::testing::{TestRng, hex};
+
+    fn read(digits: &str) -> Result<PublicKey, InvalidKey> {
+        IdentityKey::from_ed25519(hex(digits)).map(|key| key.curve25519())
+    }
+
+    #[test]
+    fn both_forms_are_those_of_libxeddsa() {
+        let ed25519 = "1b67d29decc438d77a5517ce10d2e049bb36b8015a823e31e9c0d479e80d4112";
+        let curve25519 = PublicKey::from_bytes(hex("d43de375350d65210d571336b3b0a53c484c0df596b0d6b3497ed74625410c6d"));
+        assert_eq!(read(ed25519), Ok(curve25519));
+        let back = IdentityKey::from_curve25519(curve25519, false).unwrap();
+        assert_eq!(back.ed25519(), &hex(ed25519));
+        let other = IdentityKey::from_curve25519(curve25519, true).unwrap();
+        assert_eq!(other.ed25519()[31], 0x92);
+        assert_eq!(other, back);
+    }
+
+    #[test]
+    fn the_curve25519_form_is_kept_in_one_encoding() {
+        let key = *IdentityKeyPair::from_seed([1; 32]).public();
+        let mut bytes = *key.curve25519().as_bytes();
+        bytes[31] |= 0x80;
+        let same = IdentityKey::from_curve25519(PublicKey::from_bytes(bytes), false).unwrap();
+        assert_eq!(same.curve25519(), key.curve25519());
+    }
+
+    #[test]
+    fn keys_outside_the_group_are_refused() {
+        let small = [
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "0000000000000000000000000000000000000000000000000000000000000080",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        ];
+        let mixed = "d6e18867dd20911270ceb64bf61b62491ca6049548bca40fab4de023e47c68a6";
+        for key in small.into_iter().chain([mixed]) {
+            assert_eq!(read(key), Err(InvalidKey::SmallOrder));
+        }
+        for u in [0, 1] {
+            let mut bytes = [0; 32];
+            bytes[0] = u;
+            let result = IdentityKey::from_curve25519(PublicKey::from_bytes(bytes), false);
+            assert_eq!(result.unwrap_err(), InvalidKey::SmallOrder);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_point_are_refused() {
+        let key = "6bd0283f8553a3e84efc4ab4823be1412ddf82145be5f0af9cbb3d76e0f5746c";
+        assert_eq!(read(key), Err(InvalidKey::NotOnCurve));
+        let twist = IdentityKey::from_curve25519(PublicKey::from_bytes([2; 32]), false);
+        let other = IdentityKey::from_curve25519(PublicKey::from_bytes([3; 32]), false);
+        assert!(twist.is_err() || other.is_err());
+    }
+
+    #[test]
+    fn encodings_beyond_p_are_refused() {
+        for (first, sign) in [(0xed, 0x7f), (0xee, 0x7f), (0xff, 0x7f), (0xed, 0xff), (0xff, 0xff)] {
+            let mut bytes = [0xff; 32];
+            (bytes[0], bytes[31]) = (first, sign);
+            assert_eq!(IdentityKey::from_ed25519(bytes).unwrap_err(), InvalidKey::NonCanonical);
+        }
+    }
+
+    /// A signature that verifies with S, but not strictly with S + l.
+    #[test]
+    fn signatures_are_checked_strictly() {
+        let pair = IdentityKeyPair::from_seed([1; 32]);
+        let signature = pair.sign(b"", &mut TestRng::new(1));
+        let order = hex::<32>("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+        let mut bytes = *signature.as_bytes();
+        let mut carry = 0;
+        for (byte, add) in bytes[32..].iter_mut().zip(order) {
+            let sum = u16::from(*byte) + u16::from(add) + carry;
+            *byte = sum as u8;
+            carry = sum >> 8;
+        }
+        assert_eq!(pair.public().verify(b"", &signature), Ok(()));
+        assert_eq!(pair.public().verify(b"", &Signature::from_bytes(bytes)), Err(InvalidSignature));
+        let identity = IdentityKey::from_parts(EIGHT_TORSION[0].compress().0, PublicKey::from_bytes([0; 32]));
+        let mut bytes = [0; 64];
+        bytes[0] = 1;
+        assert_eq!(identity.verify(b"", &Signature::from_bytes(bytes)), Err(InvalidSignature));
+    }
+
+    #[test]
+    fn a_fingerprint_is_eight_groups_of_eight() {
+        let fingerprint = IdentityKeyPair::from_seed([1; 32]).public().fingerprint();
+        let shown = fingerprint.to_string();
+        let groups = shown.split(' ');
+        assert!(groups.clone().all(|group| group.len() == 8) && groups.count() == 8);
+        assert_eq!(hex(&shown.replace(' ', "")), *fingerprint.as_bytes());
+        assert_eq!(shown, shown.to_lowercase());
+    }
+
+    proptest! {
+        #[test]
+        fn the_group_is_known(seed: [u8; 32], torsion in 0_usize..8) {
+            let point = EdwardsPoint::mul_base_clamped(seed) + EIGHT_TORSION[torsion];
+            prop_assert_eq!(require_prime_order(&point).is_ok(), point.is_torsion_free());
+            prop_assert_eq!(point.is_torsion_free(), torsion == 0);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: [u8; 32], sign: bool) {
+            if let Ok(key) = IdentityKey::from_ed25519(bytes) {
+                prop_assert_eq!(key.ed25519(), &bytes);
+                let again = IdentityKey::from_curve25519(key.curve25519(), bytes[31] >> 7 == 1).unwrap();
+                prop_assert_eq!(again.ed25519(), &bytes);
+            }
+            let _ = IdentityKey::from_curve25519(PublicKey::from_bytes(bytes), sign);
+        }
+    }
+}

@@ -134,3 +134,79 @@ pub(crate) fn identity_of_scalar(scalar: &[u8; 32]) -> IdentityKey {
     let point = EdwardsPoint::mul_base_clamped(*scalar);
     IdentityKey::from_parts(point.compress().0, PublicKey::from_bytes(point.to_montgomery().0))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::*;
+    use crate::keys::InvalidSignature;
+    use crate::keys::testing::{Counts, TestRng, counted, hex};
+
+    fn clamped() -> [u8; 32] {
+        clamp_integer([0xab; 32])
+    }
+
+    #[test]
+    fn signs_so_that_others_verify() {
+        let mut rng = TestRng::new(1);
+        for pair in [
+            IdentityKeyPair::generate(&mut rng),
+            IdentityKeyPair::from_private_scalar(clamped()).unwrap(),
+        ] {
+            let signature = pair.sign(b"message", &mut rng);
+            assert_eq!(pair.public().verify(b"message", &signature), Ok(()));
+            assert_eq!(pair.public().verify(b"massage", &signature), Err(InvalidSignature));
+            assert_ne!(pair.sign(b"message", &mut rng), signature);
+        }
+    }
+
+    #[test]
+    fn the_public_key_of_a_seed_is_that_of_the_rfc() {
+        let seed = hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+        let public = hex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+        assert_eq!(IdentityKeyPair::from_seed(seed).public().ed25519(), &public);
+    }
+
+    #[test]
+    fn agrees_by_its_curve25519_form() {
+        let one = IdentityKeyPair::from_seed([1; 32]);
+        let other = IdentityKeyPair::from_private_scalar(clamped()).unwrap();
+        let shared = one.agree(&other.public().curve25519()).unwrap();
+        assert_eq!(shared.as_bytes(), other.agree(&one.public().curve25519()).unwrap().as_bytes());
+        assert_eq!(one.agree(&PublicKey::from_bytes([0; 32])).unwrap_err(), NonContributory);
+    }
+
+    #[test]
+    fn a_scalar_must_be_clamped() {
+        let result = IdentityKeyPair::from_private_scalar([0xab; 32]);
+        assert_eq!(result.unwrap_err(), InvalidKey::NotClamped);
+    }
+
+    #[test]
+    fn the_record_holds_either_secret_and_the_public_key() {
+        for pair in [
+            IdentityKeyPair::from_seed([0xab; 32]),
+            IdentityKeyPair::from_private_scalar(clamped()).unwrap(),
+        ] {
+            let mut writer = Writer::new(1, 98);
+            pair.encode(&mut writer);
+            let record = writer.finish();
+            assert_eq!(record.len(), 98);
+            let decode = |record: &[u8]| IdentityKeyPair::decode(&mut Reader::new(record, 1).unwrap());
+            let (read, counts) = counted(|| decode(&record).unwrap());
+            assert_eq!(counts, Counts::default());
+            assert_eq!(read.public().ed25519(), pair.public().ed25519());
+            assert_eq!(read.public(), pair.public());
+            assert_eq!(**read.scalar(), **pair.scalar());
+            assert_eq!(read.seed.is_some(), pair.seed.is_some());
+            (1..record.len()).for_each(|length| assert!(decode(&record[..length]).is_err()));
+        }
+    }
+
+    #[test]
+    fn shows_the_public_key_alone() {
+        let pair = IdentityKeyPair::from_seed([0xab; 32]);
+        assert_eq!(format!("{pair:?}"), format!("IdentityKeyPair {{ public: {:?}, .. }}", pair.public()));
+    }
+}

@@ -1,10 +1,9 @@
 //! HMAC-SHA-256 (RFC 2104) and HKDF-SHA-256 (RFC 5869) over 32-byte keys, without errors that cannot happen.
 
-use hmac::digest::array::Array;
-use hmac::digest::typenum::U32;
+use hmac::digest::FixedOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Begins an HMAC. A clone continues from the same key without hashing it again.
 pub(crate) fn hmac(key: &[u8; 32]) -> Hmac<Sha256> {
@@ -18,9 +17,7 @@ pub(crate) fn hmac(key: &[u8; 32]) -> Hmac<Sha256> {
 
 /// Writes an HMAC's result to where it shall live.
 pub(crate) fn finish(mac: Hmac<Sha256>, to: &mut [u8; 32]) {
-    let mut tag: Array<u8, U32> = mac.finalize().into_bytes();
-    to.copy_from_slice(&tag);
-    tag.as_mut_slice().zeroize();
+    mac.finalize_into(to.into());
 }
 
 /// HKDF with `BLOCKS * 32` bytes of output. At most 255 blocks, which no caller comes near.
@@ -48,4 +45,34 @@ pub(crate) fn hkdf<const BLOCKS: usize>(
         previous = Some(block);
     }
     output
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn hkdf_is_that_of_the_rfc(salt: [u8; 32], key: [u8; 32], more: Vec<u8>, info: Vec<u8>) {
+            let joined = [key.as_slice(), &more].concat();
+            let mut expected = vec![0; 96];
+            hkdf::Hkdf::<Sha256>::new(Some(&salt), &joined).expand(&info, &mut expected).unwrap();
+            let ours = hkdf::<3>(&salt, &[&key, &more], &info);
+            prop_assert_eq!(ours.concat(), expected);
+        }
+
+        #[test]
+        fn hmac_is_that_of_the_rfc(key: [u8; 32], message: Vec<u8>) {
+            let expected = Hmac::<Sha256>::new_from_slice(&key).unwrap().chain_update(&message);
+            let mut ours = [0; 32];
+            finish(hmac(&key).chain_update(&message), &mut ours);
+            let expected: [u8; 32] = expected.finalize().into_bytes().into();
+            prop_assert_eq!(ours, expected);
+        }
+    }
 }

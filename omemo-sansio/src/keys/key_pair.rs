@@ -96,3 +96,45 @@ impl fmt::Debug for KeyPair {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::*;
+    use crate::keys::testing::{Counts, TestRng, counted};
+
+    #[test]
+    fn both_sides_agree() {
+        let mut rng = TestRng::new(1);
+        let (one, other) = (KeyPair::generate(&mut rng), KeyPair::generate(&mut rng));
+        let shared = one.agree(other.public()).unwrap();
+        assert_eq!(shared.as_bytes(), other.agree(one.public()).unwrap().as_bytes());
+        assert_eq!(format!("{shared:?}"), "SharedSecret(..)");
+    }
+
+    #[test]
+    fn the_record_holds_the_public_key() {
+        let pair = KeyPair::from_secret([0xab; 32]);
+        let mut writer = Writer::new(1, 65);
+        pair.encode(&mut writer);
+        let record = writer.finish();
+        assert_eq!(record.len(), 65);
+        let (read, counts) = counted(|| KeyPair::decode(&mut Reader::new(&record, 1).unwrap()).unwrap());
+        assert_eq!(counts, Counts::default());
+        assert_eq!(read.public(), pair.public());
+        assert_eq!(**read.secret(), [0xab; 32]);
+        for length in 1..record.len() {
+            let truncated = &record[..length];
+            assert!(KeyPair::decode(&mut Reader::new(truncated, 1).unwrap()).is_err());
+        }
+    }
+
+    #[test]
+    fn shows_the_public_key_alone() {
+        let pair = KeyPair::from_parts([0xab; 32], PublicKey::from_bytes([1; 32]));
+        let shown = format!("{pair:?}");
+        assert_eq!(shown, format!("KeyPair {{ public: {:?}, .. }}", pair.public()));
+        assert!(!shown.contains("ab") && !shown.contains("171"));
+    }
+}

@@ -12,6 +12,8 @@ mod key_pair;
 mod public;
 mod secret;
 mod shared_secret;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod xeddsa;
 
 pub use error::{InvalidKey, InvalidSignature, NonContributory};
@@ -23,31 +25,3 @@ pub use key_pair::KeyPair;
 pub use public::{PublicKey, Signature};
 pub(crate) use secret::Secret;
 pub use shared_secret::SharedSecret;
-
-/// How often the costly computations ran on this thread: costs as counts, since counts are not noisy.
-#[cfg(test)]
-pub(crate) mod count {
-    use core::cell::Cell;
-    use std::thread_local;
-
-    use super::curve::Factor;
-
-    thread_local! {
-        static AGREEMENTS: Cell<usize> = const { Cell::new(0) };
-        static PUBLIC_KEYS: Cell<usize> = const { Cell::new(0) };
-    }
-
-    pub(super) fn multiplication(factor: &Factor<'_>) {
-        match factor {
-            Factor::Base => PUBLIC_KEYS.set(PUBLIC_KEYS.get() + 1),
-            Factor::Point(_) => AGREEMENTS.set(AGREEMENTS.get() + 1),
-        }
-    }
-
-    /// The agreements and the public keys that `work` computed.
-    pub(crate) fn during<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
-        let before = (AGREEMENTS.get(), PUBLIC_KEYS.get());
-        let result = work();
-        (result, AGREEMENTS.get() - before.0, PUBLIC_KEYS.get() - before.1)
-    }
-}

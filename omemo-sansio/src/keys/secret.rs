@@ -47,3 +47,33 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::*;
+
+    fn wiped_when_dropped<T: ZeroizeOnDrop>() {}
+
+    /// Compiles only with the features on that make the dependencies wipe what they hold.
+    #[test]
+    fn dependencies_wipe() {
+        wiped_when_dropped::<Secret>();
+        wiped_when_dropped::<aes::Aes256>();
+        wiped_when_dropped::<cbc::Encryptor<aes::Aes256>>();
+        wiped_when_dropped::<cbc::Decryptor<aes::Aes256>>();
+        // HMAC has no such mark of its own; it is made of these.
+        wiped_when_dropped::<sha2::Sha256>();
+        wiped_when_dropped::<sha2::Sha512>();
+        wiped_when_dropped::<ed25519_dalek::SigningKey>();
+    }
+
+    #[test]
+    fn wipes_and_shows_nothing() {
+        let mut secret = Secret::copy(&[0xab; 32]);
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+        secret.zeroize();
+        assert_eq!(*secret, [0; 32]);
+    }
+}

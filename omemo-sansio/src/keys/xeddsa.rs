@@ -82,3 +82,49 @@ fn wide(hash: Sha512) -> Zeroizing<[u8; 64]> {
     output.as_mut_slice().zeroize();
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keys::IdentityKey;
+    use crate::keys::identity_key_pair::identity_of_scalar;
+    use crate::keys::testing::hex;
+
+    /// Made by libxeddsa.
+    #[test]
+    fn signs_as_libxeddsa_does() {
+        let scalar = hex("a8a0a689371ac3749a707439317b84d2e0c31b203b327e6c42cb1ab85e03bb7f");
+        let nonce = hex(concat!(
+            "69cddb8e25b12cbaadf106ddf2a003187c6a2c571923f02ebe140590e723b8d6",
+            "45892f4ff45572340c29d268027b61473d134936665b8aff7181c263f9e35a79"
+        ));
+        let signature = sign(&scalar, identity_of_scalar(&scalar).ed25519(), b"", &nonce);
+        let expected = hex(concat!(
+            "7a86b30fab33607a9d55147a7a8b46b47ae3d18fbfdc64ef3ee731e4e04cd601",
+            "7929965cde918781d148a045b40f70b16b90831975654fc52014d5db1e0dfb08"
+        ));
+        assert_eq!(signature.as_bytes(), &expected);
+    }
+
+    #[test]
+    fn a_seed_has_the_scalar_of_the_rfc() {
+        let seed = hex("a1384933fae16c8f5fc2c175c95bfcdea9837e68bca650fc0adb4fecf1fc6d1b");
+        let scalar = hex("a8a0a689371ac3749a707439317b84d2e0c31b203b327e6c42cb1ab85e03bb7f");
+        assert_eq!(*scalar_of_seed(&seed), scalar);
+    }
+
+    proptest! {
+        #[test]
+        fn a_forced_sign_is_there_and_verifies(seed: [u8; 32], negative: bool, message: [u8; 20]) {
+            let scalar = scalar_of_seed(&seed);
+            let own = identity_of_scalar(&scalar);
+            let (forced, public) = force_sign(&scalar, own.ed25519(), negative);
+            prop_assert_eq!(public[31] >> 7 == 1, negative);
+            let key = IdentityKey::from_ed25519(public).unwrap();
+            prop_assert_eq!(key, own);
+            prop_assert!(key.verify(&message, &sign(&forced, &public, &message, &[9; 64])).is_ok());
+        }
+    }
+}

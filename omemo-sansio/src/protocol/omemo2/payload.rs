@@ -66,3 +66,78 @@ fn tag(keys: &CipherKeys, ciphertext: &[u8]) -> [u8; TAG] {
     tag.iter_mut().zip(full.iter()).for_each(|(to, from)| *to = *from);
     tag
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keys::testing::TestRng;
+    use crate::protocol::{Omemo2, Protocol};
+
+    #[test]
+    fn every_change_is_noticed() {
+        let (payload, key_material) = encrypt(b"plaintext", &mut TestRng::new(1));
+        assert_eq!(*decrypt(&payload, &key_material).unwrap(), b"plaintext");
+        for at in 0..payload.ciphertext.len() {
+            let mut changed = payload.clone();
+            changed.ciphertext[at] ^= 1;
+            assert_eq!(decrypt(&changed, &key_material), Err(PayloadError::InvalidTag));
+        }
+        for at in 0..key_material.as_bytes().len() {
+            let mut changed = key_material.as_bytes().to_vec();
+            changed[at] ^= 1;
+            let changed = super::key_material(changed.into()).unwrap();
+            assert_eq!(decrypt(&payload, &changed), Err(PayloadError::InvalidTag));
+        }
+    }
+
+    #[test]
+    fn a_tag_must_have_its_length() {
+        let (payload, whole) = encrypt(b"plaintext", &mut TestRng::new(1));
+        for length in 1..TAG {
+            let short = KeyMaterial::new(whole.key(), &whole.tag()[..length]);
+            assert_eq!(decrypt(&payload, &short), Err(PayloadError::InvalidTag));
+        }
+        let none = KeyMaterial::new(whole.key(), b"");
+        assert_eq!(decrypt(&payload, &none), Err(PayloadError::NoTag));
+    }
+
+    #[test]
+    fn an_empty_message_has_a_key_of_zeros_and_no_tag() {
+        let empty = Omemo2.empty_key_material();
+        assert_eq!(empty.as_bytes(), [0; 32]);
+        assert!(empty.is_empty_message());
+        let (_, full) = encrypt(b"", &mut TestRng::new(1));
+        assert!(!full.is_empty_message());
+        assert_eq!(full.as_bytes().len(), 48);
+    }
+
+    #[test]
+    fn key_material_has_one_of_two_lengths() {
+        for length in 0..100 {
+            let result = key_material(Zeroizing::new([1; 100][..length].to_vec()));
+            match length {
+                32 | 48 => assert_eq!(result.unwrap().key(), [1; 32]),
+                _ => assert_eq!(result.unwrap_err(), PayloadError::KeyMaterialLength(length)),
+            }
+        }
+    }
+
+    #[test]
+    fn key_material_shows_nothing() {
+        let (_, key_material) = encrypt(b"", &mut TestRng::new(1));
+        assert_eq!(format!("{key_material:?}"), "KeyMaterial(..)");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encrypted_is_decrypted(plaintext: Vec<u8>, seed: u64) {
+            let (payload, key_material) = encrypt(&plaintext, &mut TestRng::new(seed));
+            prop_assert_eq!(payload.ciphertext.len(), plaintext.len() / 16 * 16 + 16);
+            prop_assert_eq!(&*decrypt(&payload, &key_material).unwrap(), &plaintext);
+        }
+    }
+}

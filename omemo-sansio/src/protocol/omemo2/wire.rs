@@ -146,3 +146,138 @@ fn key(field: &'static str, value: Option<Vec<u8>>) -> Result<[u8; 32], WireErro
     let length = value.len();
     value.try_into().map_err(|_| WireError::Length { field, length })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keys::{IdentityKeyPair, InvalidKey};
+
+    const HEADER: Header = Header { ratchet_key: PublicKey::from_bytes([7; 32]), n: 0, pn: 300 };
+
+    fn sealed() -> Vec<u8> {
+        seal(encode_message(&HEADER, &[0xc1; 64]), &[0xac; 32])
+    }
+
+    fn key_exchange() -> KeyExchange {
+        KeyExchange {
+            pre_key: PreKeyId::new(0),
+            signed_pre_key: PreKeyId::new(u32::MAX),
+            identity_key: *IdentityKeyPair::from_seed([1; 32]).public(),
+            base_key: PublicKey::from_bytes([9; 32]),
+        }
+    }
+
+    #[test]
+    fn fields_are_written_in_order_even_if_zero() {
+        let message = encode_message(&HEADER, &[0xc1; 2]);
+        let expected = [[0x08, 0, 0x10, 0xac, 0x02, 0x1a, 32].as_slice(), &[7; 32], &[0x22, 2, 0xc1, 0xc1]].concat();
+        assert_eq!(message, expected);
+        let expected = [[0x0a, 16].as_slice(), &[0xac; 16], &[0x12, 43], &expected].concat();
+        assert_eq!(seal(message, &[0xac; 32]), expected);
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let incoming = parse(&sealed()).unwrap();
+        assert_eq!(incoming.key_exchange, None);
+        assert_eq!(incoming.message.header(), &HEADER);
+        assert_eq!(incoming.message.ciphertext(), [0xc1; 64]);
+        assert_eq!(incoming.message.mac(), [0xac; 16]);
+        assert_eq!(incoming.message.authenticated(), encode_message(&HEADER, &[0xc1; 64]));
+
+        let wrapped = parse(&encode_key_exchange(&key_exchange(), &sealed())).unwrap();
+        assert_eq!(wrapped.key_exchange, Some(key_exchange()));
+        assert_eq!(wrapped.message, incoming.message);
+    }
+
+    #[test]
+    fn the_bytes_tell_a_key_exchange_whatever_their_order() {
+        let mut swapped = OmemoAuthenticatedMessage { mac: None, message: Some(encode_message(&HEADER, b"")) };
+        let mut data = swapped.encode_to_vec();
+        swapped = OmemoAuthenticatedMessage { mac: Some([1; 16].into()), message: None };
+        data.extend(swapped.encode_to_vec());
+        assert!(parse(&data).unwrap().key_exchange.is_none());
+
+        let data = encode_key_exchange(&key_exchange(), &sealed());
+        let (ids, keys) = data.split_at(2 + 6);
+        let data = [keys, ids].concat();
+        assert_eq!(parse(&data).unwrap().key_exchange, Some(key_exchange()));
+    }
+
+    #[test]
+    fn every_field_is_required_at_its_length() {
+        let parse_error = |mac: Option<usize>, message| {
+            let message = OmemoAuthenticatedMessage { mac: mac.map(|length| [0; 64][..length].into()), message };
+            parse(&message.encode_to_vec()).unwrap_err()
+        };
+        let good = || OmemoMessage { n: Some(0), pn: Some(0), dh_pub: Some([1; 32].into()), ciphertext: Some([1; 16].into()) };
+        let body = |message: OmemoMessage| Some(message.encode_to_vec());
+        assert_eq!(parse_error(None, body(good())), WireError::Missing("mac"));
+        assert_eq!(parse_error(Some(16), None), WireError::Missing("message"));
+        for length in [0, 8, 15, 17, 32] {
+            assert_eq!(parse_error(Some(length), body(good())), WireError::Length { field: "mac", length });
+        }
+        for (changed, error) in [
+            (OmemoMessage { n: None, ..good() }, WireError::Missing("n")),
+            (OmemoMessage { pn: None, ..good() }, WireError::Missing("pn")),
+            (OmemoMessage { dh_pub: None, ..good() }, WireError::Missing("dh_pub")),
+            (OmemoMessage { ciphertext: None, ..good() }, WireError::Missing("ciphertext")),
+            (OmemoMessage { dh_pub: Some([5; 33].into()), ..good() }, WireError::Length { field: "dh_pub", length: 33 }),
+        ] {
+            assert_eq!(parse_error(Some(16), body(changed)), error);
+        }
+    }
+
+    #[test]
+    fn a_key_exchange_needs_its_pre_key_and_valid_keys() {
+        let good = || OmemoKeyExchange::decode(&*encode_key_exchange(&key_exchange(), &sealed())).unwrap();
+        for (changed, error) in [
+            (OmemoKeyExchange { pk_id: None, ..good() }, WireError::Missing("pk_id")),
+            (OmemoKeyExchange { spk_id: None, ..good() }, WireError::Missing("spk_id")),
+            (OmemoKeyExchange { ik: Some([0; 31].into()), ..good() }, WireError::Length { field: "ik", length: 31 }),
+            (OmemoKeyExchange { ik: Some([0; 32].into()), ..good() }, WireError::IdentityKey(InvalidKey::SmallOrder)),
+            (OmemoKeyExchange { ek: None, ..good() }, WireError::Missing("ek")),
+            (OmemoKeyExchange { message: None, ..good() }, WireError::Missing("message")),
+            (OmemoKeyExchange { message: Some([1].into()), ..good() }, WireError::Malformed),
+        ] {
+            assert_eq!(parse(&changed.encode_to_vec()).unwrap_err(), error);
+        }
+    }
+
+    #[test]
+    fn the_length_is_bounded() {
+        let data = seal(encode_message(&HEADER, &[0; MAX_KEY_ELEMENT]), &[0; 32]);
+        assert_eq!(parse(&data).unwrap_err(), WireError::TooLong(data.len()));
+        assert!(parse(&[]).is_err());
+    }
+
+    #[test]
+    fn a_message_shows_no_content() {
+        let shown = format!("{:?}", parse(&sealed()).unwrap().message);
+        assert!(shown.starts_with("Message(Header { ratchet_key: PublicKey(0707"), "{shown}");
+        assert!(shown.ends_with("n: 0, pn: 300 }, 105 bytes)"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(data in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&data);
+        }
+
+        #[test]
+        fn cut_and_changed_bytes_are_read_or_refused(cut in 0_usize..230, at in 0_usize..230, bit in 0_u8..8) {
+            let whole = encode_key_exchange(&key_exchange(), &sealed());
+            for data in [&whole, &sealed()] {
+                prop_assert!(cut >= data.len() || parse(&data[..cut]).is_err());
+                let mut changed = data.clone();
+                let at = at % changed.len();
+                changed[at] ^= 1 << bit;
+                let _ = parse(&changed);
+            }
+        }
+    }
+}
