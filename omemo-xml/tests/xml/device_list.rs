@@ -114,6 +114,7 @@ fn a_label_that_no_one_would_read_is_not_written() {
         ("fine", true),
         ("tab\tand\nline\r", true),
         ("bell\u{7}", false),
+        ("end\u{ffff}", false),
         (&"x".repeat(MAX_LABEL + 1), false),
     ] {
         let mut list = DeviceList::default();
