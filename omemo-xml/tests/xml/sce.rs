@@ -24,8 +24,8 @@ fn padding_of(text: &str) -> String {
 }
 
 #[test]
-fn one_of_qxmpp_parses() {
-    // Affixes first, milliseconds, base64 as padding.
+fn one_as_qxmpp_writes_it_parses() {
+    // Not captured: put together in the order in which QXmpp writes, with base64 as padding; milliseconds may come.
     let envelope = Envelope::from_bytes(
         b"<envelope xmlns=\"urn:xmpp:sce:1\"><time stamp=\"2026-11-20T23:44:56.789Z\"/><to jid=\"bob@localhost\"/>\
           <from jid=\"quinn@localhost\"/><rpad>cGFk+/==</rpad><content><body xmlns=\"jabber:client\">Hi</body>\
