@@ -1,0 +1,275 @@
+//! What must reach the outside, and does in the end.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::{jid, open, settle, text};
+use omemo::blocking::wait;
+use omemo::local::{Delivery, Server, Weather};
+use omemo::{
+    Client, Clock, DecryptFailure, Error, IncomingMessage, Namespace, OutboxItem, Settings, Timestamp,
+};
+use omemo_sansio::ratchet::DecryptError;
+use omemo_storage_memory::MemoryStorage;
+
+const OMEMO_2: Namespace = Namespace::OMEMO_2;
+
+#[test]
+fn a_failed_upload_costs_no_plaintext_and_is_repeated() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    settle(&[&romeo, &juliet]);
+    let before = server
+        .bundle(&juliet.jid, &OMEMO_2, juliet.client.device())
+        .unwrap();
+    romeo.send(&[&juliet.jid], "hello");
+    server.fail_uploads(2);
+    let decrypted = juliet.receive().pop().unwrap().unwrap();
+    assert_eq!(text(&decrypted).unwrap(), "hello");
+    assert!(decrypted.flush_wanted);
+    let failed = juliet.flush().failed;
+    assert_eq!(failed.len(), 2, "bundle and reply: {failed:?}");
+    assert_eq!(
+        server
+            .bundle(&juliet.jid, &OMEMO_2, juliet.client.device())
+            .unwrap(),
+        before
+    );
+    let maintained = wait(juliet.client.maintain()).unwrap();
+    assert!(
+        maintained.outbox.failed.is_empty() && maintained.outbox.sent.len() == 2,
+        "{maintained:?}"
+    );
+    let after = server
+        .bundle(&juliet.jid, &OMEMO_2, juliet.client.device())
+        .unwrap();
+    let used: Vec<_> = before
+        .pre_keys
+        .keys()
+        .filter(|id| !after.pre_keys.contains_key(id))
+        .collect();
+    assert_eq!(
+        (used.len(), after.pre_keys.len()),
+        (1, 100),
+        "the used pre key is replaced"
+    );
+    assert!(juliet.flush().sent.is_empty());
+}
+
+#[test]
+fn the_bundle_is_there_before_the_device_is_listed() {
+    let server = Server::new();
+    server.fail_uploads(1);
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    assert_eq!(server.device_list(&romeo.jid, &OMEMO_2), None);
+    let flushed = romeo.flush();
+    assert_eq!(
+        flushed.sent,
+        [OutboxItem::Bundle(OMEMO_2), OutboxItem::DeviceList(OMEMO_2)]
+    );
+    assert!(
+        server
+            .device_list(&romeo.jid, &OMEMO_2)
+            .unwrap()
+            .devices
+            .contains_key(&romeo.client.device())
+    );
+}
+
+#[test]
+fn a_key_exchange_is_repeated_until_it_is_answered() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    let marked = |encrypted: &omemo::Encrypted| encrypted.messages[0].recipients[0].keys[0].key_exchange;
+    for text in ["one", "two", "three"] {
+        assert!(marked(&romeo.send(&[&juliet.jid], text)));
+    }
+    assert_eq!(juliet.texts(), ["one", "two", "three"]);
+    romeo.receive();
+    assert!(!marked(&romeo.send(&[&juliet.jid], "four")));
+    assert_eq!(juliet.texts(), ["four"]);
+}
+
+#[test]
+fn a_key_exchange_without_its_mark_is_recognised_by_its_bytes() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    let mut message = romeo
+        .encrypt(&[&juliet.jid], "unmarked")
+        .unwrap()
+        .messages
+        .remove(0);
+    message.recipients[0].keys[0].key_exchange = false;
+    let decrypted = juliet
+        .decrypt(IncomingMessage {
+            sender: romeo.jid.clone(),
+            message,
+        })
+        .unwrap();
+    assert_eq!(text(&decrypted).unwrap(), "unmarked");
+    assert!(decrypted.new_session);
+}
+
+#[test]
+fn both_sides_may_open_a_session_at_once() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    for round in 0..3 {
+        romeo.send(&[&juliet.jid], &format!("from him {round}"));
+        juliet.send(&[&romeo.jid], &format!("from her {round}"));
+    }
+    assert_eq!(juliet.texts(), ["from him 0", "from him 1", "from him 2"]);
+    assert_eq!(romeo.texts(), ["from her 0", "from her 1", "from her 2"]);
+    for round in 0..3 {
+        romeo.send(&[&juliet.jid], &format!("his {round}"));
+        juliet.send(&[&romeo.jid], &format!("hers {round}"));
+        assert_eq!(juliet.texts(), [format!("his {round}")]);
+        assert_eq!(romeo.texts(), [format!("hers {round}")]);
+    }
+    settle(&[&romeo, &juliet]);
+    let messages = server.seen().messages;
+    settle(&[&romeo, &juliet]);
+    assert_eq!(
+        server.seen().messages,
+        messages,
+        "empty messages go to and fro without end"
+    );
+}
+
+#[test]
+fn a_long_chain_is_answered_by_a_heartbeat() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    romeo.send(&[&juliet.jid], "hello");
+    settle(&[&romeo, &juliet]);
+    for n in 0..54 {
+        romeo.send(&[&juliet.jid], &n.to_string());
+        let decrypted = juliet.receive().pop().unwrap().unwrap();
+        assert_eq!(decrypted.flush_wanted, n == 53, "message {n}");
+    }
+    assert_eq!(juliet.flush().sent.len(), 1);
+    romeo.receive().pop().unwrap().unwrap();
+    let sealed = romeo.send(&[&juliet.jid], "a new chain");
+    assert_eq!(juliet.texts(), ["a new chain"]);
+    drop(sealed);
+}
+
+/// A clock that a test moves.
+#[derive(Clone, Default)]
+struct Hands(Arc<AtomicU64>);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(1_800_000_000 + self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn a_message_without_session_is_answered_by_a_new_one_once_a_day() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let hands = Hands::default();
+    let connection = server.connect(&jid("juliet@capulet.lit"), "phone");
+    let builder = Client::builder(
+        Settings::new(jid("juliet@capulet.lit")),
+        MemoryStorage::new(),
+        connection.clone(),
+    );
+    let juliet = wait(builder.clock(hands.clone()).open()).unwrap();
+    // He has a session with her that she knows nothing of: her storage was lost.
+    let other = open(&server, "nurse@capulet.lit", "phone");
+    romeo.send(&[&other.jid], "hello");
+    settle(&[&romeo, &other]);
+    let lost = || {
+        let mut message = romeo
+            .encrypt(&[&other.jid], "unreadable")
+            .unwrap()
+            .messages
+            .remove(0);
+        let keys = &mut message.recipients[0];
+        keys.jid = Some(jid("juliet@capulet.lit"));
+        keys.keys[0].device = juliet.device();
+        IncomingMessage {
+            sender: romeo.jid.clone(),
+            message,
+        }
+    };
+    let no_session = |message| {
+        let error = wait(juliet.decrypt(message)).unwrap_err();
+        assert!(
+            matches!(error, Error::Decrypt(DecryptFailure::NoSession(_))),
+            "{error}"
+        );
+        wait(juliet.flush()).unwrap().sent.len()
+    };
+    assert_eq!(no_session(lost()), 1);
+    let decrypted = romeo.receive().pop().unwrap().unwrap();
+    assert!(decrypted.new_session && text(&decrypted).is_none());
+    romeo.flush();
+    while let Some(delivery) = connection.receive() {
+        if let Delivery::Message(message) = delivery {
+            wait(juliet.decrypt(message)).ok();
+        }
+    }
+    romeo.send(&[&jid("juliet@capulet.lit")], "readable");
+    let Some(Delivery::Message(message)) = std::iter::from_fn(|| connection.receive()).last() else {
+        panic!()
+    };
+    assert_eq!(text(&wait(juliet.decrypt(message)).unwrap()).unwrap(), "readable");
+}
+
+#[test]
+fn a_storm_on_the_way_costs_nothing() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    romeo.send(&[&juliet.jid], "hello");
+    settle(&[&romeo, &juliet]);
+    server.set_weather(
+        Weather {
+            lost: 0,
+            repeated: 20,
+            delayed: 20,
+            reordered: 30,
+        },
+        7,
+    );
+    let (mut read, mut repeated) = (std::collections::BTreeSet::new(), 0);
+    let mut take = |results: Vec<Result<omemo::Decrypted, Error>>| {
+        for result in results {
+            match result {
+                Ok(decrypted) => {
+                    if let Some(text) = text(&decrypted) {
+                        assert!(read.insert(text.clone()), "{text:?} was read twice");
+                    }
+                }
+                // A repetition of a chain so old that it is forgotten looks like a forgery.
+                Err(Error::Decrypt(
+                    DecryptFailure::AlreadyDecrypted | DecryptFailure::Session(DecryptError::InvalidMac),
+                )) => repeated += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    for n in 0..200 {
+        romeo.send(&[&juliet.jid], &format!("his {n}"));
+        juliet.send(&[&romeo.jid], &format!("hers {n}"));
+        if n % 5 == 0 {
+            take(juliet.receive());
+            take(romeo.receive());
+        }
+    }
+    server.clear_up();
+    take(juliet.receive());
+    take(romeo.receive());
+    assert_eq!(read.len(), 400);
+    assert!(repeated > 30, "{repeated} were repeated");
+}
