@@ -4,6 +4,7 @@
 //! key away; whoever imports a session twice uses message keys twice. It is not covered by semantic versioning.
 //! Applications have no use for it: do not enable the feature.
 
+use curve25519_dalek::montgomery::MontgomeryPoint;
 use curve25519_dalek::scalar::clamp_integer;
 use ed25519_dalek::{Signer, SigningKey};
 
@@ -29,7 +30,12 @@ pub fn sign_with_seed(seed: &[u8; 32], message: &[u8]) -> Signature {
 }
 
 /// Signs by a private scalar that was clamped, or forced, and a given nonce (XEdDSA). `ed25519` is its public key.
-pub fn sign_with_scalar(scalar: &[u8; 32], ed25519: &[u8; 32], message: &[u8], nonce: &[u8; 64]) -> Signature {
+pub fn sign_with_scalar(
+    scalar: &[u8; 32],
+    ed25519: &[u8; 32],
+    message: &[u8],
+    nonce: &[u8; 64],
+) -> Signature {
     xeddsa::sign(scalar, ed25519, message, nonce)
 }
 
@@ -56,6 +62,25 @@ pub fn ed25519_to_curve25519(ed25519: [u8; 32]) -> Result<PublicKey, InvalidKey>
 /// [`InvalidKey`] as for [`IdentityKey::from_curve25519`].
 pub fn curve25519_to_ed25519(curve25519: PublicKey, sign: bool) -> Result<[u8; 32], InvalidKey> {
     IdentityKey::from_curve25519(curve25519, sign).map(|key| *key.ed25519())
+}
+
+/// The Ed25519 form of a u coordinate by the birational map alone (RFC 7748, section 4.1), of any order, with the given
+/// sign bit. A denominator of zero gives zero (XEdDSA, section 2.3). `None` on the curve's twist.
+pub fn edwards_of_montgomery(curve25519: PublicKey, sign: bool) -> Option<[u8; 32]> {
+    const MINUS_ONE: [u8; 32] = {
+        let mut bytes = [0xff; 32];
+        (bytes[0], bytes[31]) = (0xec, 0x7f);
+        bytes
+    };
+    let u = MontgomeryPoint(*curve25519.as_bytes());
+    let mut y = match u.to_edwards(0) {
+        Some(point) => point.compress().0,
+        None if u == MontgomeryPoint(MINUS_ONE) => [0; 32],
+        None => return None,
+    };
+    let [.., last] = &mut y;
+    *last = *last & 0x7f | u8::from(sign) << 7;
+    Some(y)
 }
 
 /// X25519 (RFC 7748, section 5).

@@ -189,7 +189,9 @@ mod tests {
     #[test]
     fn both_forms_are_those_of_libxeddsa() {
         let ed25519 = "1b67d29decc438d77a5517ce10d2e049bb36b8015a823e31e9c0d479e80d4112";
-        let curve25519 = PublicKey::from_bytes(hex("d43de375350d65210d571336b3b0a53c484c0df596b0d6b3497ed74625410c6d"));
+        let curve25519 = PublicKey::from_bytes(hex(
+            "d43de375350d65210d571336b3b0a53c484c0df596b0d6b3497ed74625410c6d",
+        ));
         assert_eq!(read(ed25519), Ok(curve25519));
         let back = IdentityKey::from_curve25519(curve25519, false).unwrap();
         assert_eq!(back.ed25519(), &hex(ed25519));
@@ -239,10 +241,19 @@ mod tests {
 
     #[test]
     fn encodings_beyond_p_are_refused() {
-        for (first, sign) in [(0xed, 0x7f), (0xee, 0x7f), (0xff, 0x7f), (0xed, 0xff), (0xff, 0xff)] {
+        for (first, sign) in [
+            (0xed, 0x7f),
+            (0xee, 0x7f),
+            (0xff, 0x7f),
+            (0xed, 0xff),
+            (0xff, 0xff),
+        ] {
             let mut bytes = [0xff; 32];
             (bytes[0], bytes[31]) = (first, sign);
-            assert_eq!(IdentityKey::from_ed25519(bytes).unwrap_err(), InvalidKey::NonCanonical);
+            assert_eq!(
+                IdentityKey::from_ed25519(bytes).unwrap_err(),
+                InvalidKey::NonCanonical
+            );
         }
     }
 
@@ -260,11 +271,17 @@ mod tests {
             carry = sum >> 8;
         }
         assert_eq!(pair.public().verify(b"", &signature), Ok(()));
-        assert_eq!(pair.public().verify(b"", &Signature::from_bytes(bytes)), Err(InvalidSignature));
+        assert_eq!(
+            pair.public().verify(b"", &Signature::from_bytes(bytes)),
+            Err(InvalidSignature)
+        );
         let identity = IdentityKey::from_parts(EIGHT_TORSION[0].compress().0, PublicKey::from_bytes([0; 32]));
         let mut bytes = [0; 64];
         bytes[0] = 1;
-        assert_eq!(identity.verify(b"", &Signature::from_bytes(bytes)), Err(InvalidSignature));
+        assert_eq!(
+            identity.verify(b"", &Signature::from_bytes(bytes)),
+            Err(InvalidSignature)
+        );
     }
 
     #[test]

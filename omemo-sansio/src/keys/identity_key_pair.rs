@@ -156,7 +156,10 @@ mod tests {
         ] {
             let signature = pair.sign(b"message", &mut rng);
             assert_eq!(pair.public().verify(b"message", &signature), Ok(()));
-            assert_eq!(pair.public().verify(b"massage", &signature), Err(InvalidSignature));
+            assert_eq!(
+                pair.public().verify(b"massage", &signature),
+                Err(InvalidSignature)
+            );
             assert_ne!(pair.sign(b"message", &mut rng), signature);
         }
     }
@@ -173,8 +176,14 @@ mod tests {
         let one = IdentityKeyPair::from_seed([1; 32]);
         let other = IdentityKeyPair::from_private_scalar(clamped()).unwrap();
         let shared = one.agree(&other.public().curve25519()).unwrap();
-        assert_eq!(shared.as_bytes(), other.agree(&one.public().curve25519()).unwrap().as_bytes());
-        assert_eq!(one.agree(&PublicKey::from_bytes([0; 32])).unwrap_err(), NonContributory);
+        assert_eq!(
+            shared.as_bytes(),
+            other.agree(&one.public().curve25519()).unwrap().as_bytes()
+        );
+        assert_eq!(
+            one.agree(&PublicKey::from_bytes([0; 32])).unwrap_err(),
+            NonContributory
+        );
     }
 
     #[test]
@@ -207,6 +216,9 @@ mod tests {
     #[test]
     fn shows_the_public_key_alone() {
         let pair = IdentityKeyPair::from_seed([0xab; 32]);
-        assert_eq!(format!("{pair:?}"), format!("IdentityKeyPair {{ public: {:?}, .. }}", pair.public()));
+        assert_eq!(
+            format!("{pair:?}"),
+            format!("IdentityKeyPair {{ public: {:?}, .. }}", pair.public())
+        );
     }
 }

@@ -11,7 +11,11 @@ impl SharedSecret {
     /// Refuses a result that is all zero, looking at every byte whatever the others are.
     pub(crate) fn new(secret: Secret) -> Result<Self, NonContributory> {
         let any = secret.iter().fold(0, |any, byte| any | byte);
-        if any == 0 { Err(NonContributory) } else { Ok(Self(secret)) }
+        if any == 0 {
+            Err(NonContributory)
+        } else {
+            Ok(Self(secret))
+        }
     }
 
     /// The 32 bytes.

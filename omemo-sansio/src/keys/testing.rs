@@ -40,8 +40,13 @@ impl TryRng for TestRng {
     fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
         for chunk in to.chunks_mut(32) {
             self.block += 1;
-            let hash = Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(self.block.to_le_bytes());
-            chunk.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+            let hash = Sha256::new()
+                .chain_update(self.seed.to_le_bytes())
+                .chain_update(self.block.to_le_bytes());
+            chunk
+                .iter_mut()
+                .zip(hash.finalize())
+                .for_each(|(to, from)| *to = from);
         }
         Ok(())
     }
@@ -51,7 +56,10 @@ impl TryCryptoRng for TestRng {}
 
 /// The bytes that hexadecimal digits stand for.
 pub(crate) fn hex<const N: usize>(digits: &str) -> [u8; N] {
-    let pairs = digits.as_bytes().chunks(2).map(|pair| core::str::from_utf8(pair).unwrap());
+    let pairs = digits
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| core::str::from_utf8(pair).unwrap());
     let bytes = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap());
     bytes.collect::<Vec<_>>().try_into().unwrap()
 }

@@ -43,6 +43,7 @@ pub(crate) fn sign(scalar: &[u8; 32], public: &[u8; 32], message: &[u8], nonce: 
 
 /// The scalar or its negative, whichever has a public key with the wanted sign bit (XEdDSA, section 2.3,
 /// `calculate_key_pair`), and that public key. `public` is the Ed25519 public key of `scalar`.
+#[cfg(any(test, feature = "hazmat"))]
 pub(crate) fn force_sign(
     scalar: &[u8; 32],
     public: &[u8; 32],

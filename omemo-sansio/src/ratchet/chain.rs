@@ -44,12 +44,12 @@ impl Chain {
         Self { key, next: 0 }
     }
 
-    #[cfg(feature = "hazmat")]
+    #[cfg(any(test, feature = "hazmat"))]
     pub(super) fn resume(key: ChainKey, next: u32) -> Self {
         Self { key, next }
     }
 
-    #[cfg(feature = "hazmat")]
+    #[cfg(any(test, feature = "hazmat"))]
     pub(super) fn key(&self) -> &ChainKey {
         &self.key
     }

@@ -287,7 +287,14 @@ impl RatchetSecret {
         let header = message.header();
         let peer_ratchet = Point::new(&header.ratchet_key);
         let shared = peer_ratchet.agree(signed_pre_key.secret())?;
-        let step = Step::new(protocol, &self.root_key(), (peer_ratchet, shared), None, header, limits)?;
+        let step = Step::new(
+            protocol,
+            &self.root_key(),
+            (peer_ratchet, shared),
+            None,
+            header,
+            limits,
+        )?;
         Session::begin_receiving(protocol, self.origin(Role::Responder), step, message, limits, rng)
     }
 

@@ -13,6 +13,8 @@ mod record;
 mod root_key;
 mod session;
 mod skipped;
+#[cfg(test)]
+mod tests;
 
 pub use error::{DecryptError, EncryptError, KeyExchangeError};
 pub use open::{Accepted, OwnKeys};

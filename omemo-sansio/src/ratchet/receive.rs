@@ -2,6 +2,7 @@
 //!
 //! Everything is computed aside and applied at the end, so that a message that does not decrypt changes nothing.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
@@ -34,7 +35,7 @@ enum Change {
     TakeSkipped(Position),
     TakePastEnd,
     Advance(Run),
-    Step(Step),
+    Step(Box<Step>),
 }
 
 impl Session {
@@ -135,7 +136,7 @@ impl Session {
                     }
                     error => error,
                 })?;
-                Ok((plaintext, Change::Step(step)))
+                Ok((plaintext, Change::Step(Box::new(step))))
             }
             (Place::Behind | Place::Ahead | Place::PastEnd, ..) => {
                 let (position, key) = kept().ok_or(DecryptError::AlreadyDecrypted)?;
@@ -154,7 +155,14 @@ impl Session {
         limits.allow(header.n)?;
         let peer_ratchet = Point::new(&header.ratchet_key);
         let shared = peer_ratchet.agree(self.own_ratchet.secret())?;
-        Step::new(protocol, &self.root_key, (peer_ratchet, shared), ending, header, limits)
+        Step::new(
+            protocol,
+            &self.root_key,
+            (peer_ratchet, shared),
+            ending,
+            header,
+            limits,
+        )
     }
 
     /// Applies what an authentic message changes.
@@ -179,7 +187,7 @@ impl Session {
             }
             Change::Step(step) => {
                 let answer = step.answer(protocol, rng)?;
-                let Step { run, left_over, .. } = step;
+                let Step { run, left_over, .. } = *step;
                 if self.receiving.is_some() {
                     self.history.push(&self.peer_ratchet);
                 }

@@ -156,7 +156,11 @@ mod tests {
     use super::*;
     use crate::keys::{IdentityKeyPair, InvalidKey};
 
-    const HEADER: Header = Header { ratchet_key: PublicKey::from_bytes([7; 32]), n: 0, pn: 300 };
+    const HEADER: Header = Header {
+        ratchet_key: PublicKey::from_bytes([7; 32]),
+        n: 0,
+        pn: 300,
+    };
 
     fn sealed() -> Vec<u8> {
         seal(encode_message(&HEADER, &[0xc1; 64]), &[0xac; 32])
@@ -174,7 +178,12 @@ mod tests {
     #[test]
     fn fields_are_written_in_order_even_if_zero() {
         let message = encode_message(&HEADER, &[0xc1; 2]);
-        let expected = [[0x08, 0, 0x10, 0xac, 0x02, 0x1a, 32].as_slice(), &[7; 32], &[0x22, 2, 0xc1, 0xc1]].concat();
+        let expected = [
+            [0x08, 0, 0x10, 0xac, 0x02, 0x1a, 32].as_slice(),
+            &[7; 32],
+            &[0x22, 2, 0xc1, 0xc1],
+        ]
+        .concat();
         assert_eq!(message, expected);
         let expected = [[0x0a, 16].as_slice(), &[0xac; 16], &[0x12, 43], &expected].concat();
         assert_eq!(seal(message, &[0xac; 32]), expected);
@@ -187,7 +196,10 @@ mod tests {
         assert_eq!(incoming.message.header(), &HEADER);
         assert_eq!(incoming.message.ciphertext(), [0xc1; 64]);
         assert_eq!(incoming.message.mac(), [0xac; 16]);
-        assert_eq!(incoming.message.authenticated(), encode_message(&HEADER, &[0xc1; 64]));
+        assert_eq!(
+            incoming.message.authenticated(),
+            encode_message(&HEADER, &[0xc1; 64])
+        );
 
         let wrapped = parse(&encode_key_exchange(&key_exchange(), &sealed())).unwrap();
         assert_eq!(wrapped.key_exchange, Some(key_exchange()));
@@ -196,9 +208,15 @@ mod tests {
 
     #[test]
     fn the_bytes_tell_a_key_exchange_whatever_their_order() {
-        let mut swapped = OmemoAuthenticatedMessage { mac: None, message: Some(encode_message(&HEADER, b"")) };
+        let mut swapped = OmemoAuthenticatedMessage {
+            mac: None,
+            message: Some(encode_message(&HEADER, b"")),
+        };
         let mut data = swapped.encode_to_vec();
-        swapped = OmemoAuthenticatedMessage { mac: Some([1; 16].into()), message: None };
+        swapped = OmemoAuthenticatedMessage {
+            mac: Some([1; 16].into()),
+            message: None,
+        };
         data.extend(swapped.encode_to_vec());
         assert!(parse(&data).unwrap().key_exchange.is_none());
 
@@ -211,22 +229,54 @@ mod tests {
     #[test]
     fn every_field_is_required_at_its_length() {
         let parse_error = |mac: Option<usize>, message| {
-            let message = OmemoAuthenticatedMessage { mac: mac.map(|length| [0; 64][..length].into()), message };
+            let message = OmemoAuthenticatedMessage {
+                mac: mac.map(|length| [0; 64][..length].into()),
+                message,
+            };
             parse(&message.encode_to_vec()).unwrap_err()
         };
-        let good = || OmemoMessage { n: Some(0), pn: Some(0), dh_pub: Some([1; 32].into()), ciphertext: Some([1; 16].into()) };
+        let good = || OmemoMessage {
+            n: Some(0),
+            pn: Some(0),
+            dh_pub: Some([1; 32].into()),
+            ciphertext: Some([1; 16].into()),
+        };
         let body = |message: OmemoMessage| Some(message.encode_to_vec());
         assert_eq!(parse_error(None, body(good())), WireError::Missing("mac"));
         assert_eq!(parse_error(Some(16), None), WireError::Missing("message"));
         for length in [0, 8, 15, 17, 32] {
-            assert_eq!(parse_error(Some(length), body(good())), WireError::Length { field: "mac", length });
+            assert_eq!(
+                parse_error(Some(length), body(good())),
+                WireError::Length { field: "mac", length }
+            );
         }
         for (changed, error) in [
             (OmemoMessage { n: None, ..good() }, WireError::Missing("n")),
             (OmemoMessage { pn: None, ..good() }, WireError::Missing("pn")),
-            (OmemoMessage { dh_pub: None, ..good() }, WireError::Missing("dh_pub")),
-            (OmemoMessage { ciphertext: None, ..good() }, WireError::Missing("ciphertext")),
-            (OmemoMessage { dh_pub: Some([5; 33].into()), ..good() }, WireError::Length { field: "dh_pub", length: 33 }),
+            (
+                OmemoMessage {
+                    dh_pub: None,
+                    ..good()
+                },
+                WireError::Missing("dh_pub"),
+            ),
+            (
+                OmemoMessage {
+                    ciphertext: None,
+                    ..good()
+                },
+                WireError::Missing("ciphertext"),
+            ),
+            (
+                OmemoMessage {
+                    dh_pub: Some([5; 33].into()),
+                    ..good()
+                },
+                WireError::Length {
+                    field: "dh_pub",
+                    length: 33,
+                },
+            ),
         ] {
             assert_eq!(parse_error(Some(16), body(changed)), error);
         }
@@ -236,13 +286,52 @@ mod tests {
     fn a_key_exchange_needs_its_pre_key_and_valid_keys() {
         let good = || OmemoKeyExchange::decode(&*encode_key_exchange(&key_exchange(), &sealed())).unwrap();
         for (changed, error) in [
-            (OmemoKeyExchange { pk_id: None, ..good() }, WireError::Missing("pk_id")),
-            (OmemoKeyExchange { spk_id: None, ..good() }, WireError::Missing("spk_id")),
-            (OmemoKeyExchange { ik: Some([0; 31].into()), ..good() }, WireError::Length { field: "ik", length: 31 }),
-            (OmemoKeyExchange { ik: Some([0; 32].into()), ..good() }, WireError::IdentityKey(InvalidKey::SmallOrder)),
+            (
+                OmemoKeyExchange {
+                    pk_id: None,
+                    ..good()
+                },
+                WireError::Missing("pk_id"),
+            ),
+            (
+                OmemoKeyExchange {
+                    spk_id: None,
+                    ..good()
+                },
+                WireError::Missing("spk_id"),
+            ),
+            (
+                OmemoKeyExchange {
+                    ik: Some([0; 31].into()),
+                    ..good()
+                },
+                WireError::Length {
+                    field: "ik",
+                    length: 31,
+                },
+            ),
+            (
+                OmemoKeyExchange {
+                    ik: Some([0; 32].into()),
+                    ..good()
+                },
+                WireError::IdentityKey(InvalidKey::SmallOrder),
+            ),
             (OmemoKeyExchange { ek: None, ..good() }, WireError::Missing("ek")),
-            (OmemoKeyExchange { message: None, ..good() }, WireError::Missing("message")),
-            (OmemoKeyExchange { message: Some([1].into()), ..good() }, WireError::Malformed),
+            (
+                OmemoKeyExchange {
+                    message: None,
+                    ..good()
+                },
+                WireError::Missing("message"),
+            ),
+            (
+                OmemoKeyExchange {
+                    message: Some([1].into()),
+                    ..good()
+                },
+                WireError::Malformed,
+            ),
         ] {
             assert_eq!(parse(&changed.encode_to_vec()).unwrap_err(), error);
         }
@@ -258,7 +347,10 @@ mod tests {
     #[test]
     fn a_message_shows_no_content() {
         let shown = format!("{:?}", parse(&sealed()).unwrap().message);
-        assert!(shown.starts_with("Message(Header { ratchet_key: PublicKey(0707"), "{shown}");
+        assert!(
+            shown.starts_with("Message(Header { ratchet_key: PublicKey(0707"),
+            "{shown}"
+        );
         assert!(shown.ends_with("n: 0, pn: 300 }, 105 bytes)"), "{shown}");
     }
 

@@ -1,0 +1,391 @@
+//! Messages in whatever order they come.
+
+use super::*;
+use crate::keys::testing::{Counts, counted};
+use crate::keys::{IdentityKey, InvalidSignature, NonContributory, PublicKey, Signature};
+use crate::protocol::{
+    AssociatedData, Header, Incoming, KdfInfo, KeyExchange, KeyMaterial, PayloadError, Role, WireError,
+};
+use crate::{Namespace, Payload};
+
+fn message(data: &[u8]) -> Message {
+    Omemo2.parse(data).unwrap().message
+}
+
+/// The same message with another header, and so with a wrong MAC.
+fn with_header(data: &[u8], change: impl FnOnce(&mut Header)) -> Vec<u8> {
+    let message = message(data);
+    let mut header = *message.header();
+    change(&mut header);
+    Omemo2.seal(Omemo2.encode_message(&header, message.ciphertext()), &[0; 32])
+}
+
+#[test]
+fn a_message_is_read_once() {
+    let (mut alice, mut bob) = acquainted();
+    let early = alice.encrypt(b"1");
+    let late = alice.encrypt(b"2");
+    bob.decrypt(&late).unwrap();
+    assert_eq!(bob.decrypt(&late), Err(DecryptError::AlreadyDecrypted));
+    bob.decrypt(&early).unwrap();
+    assert_eq!(bob.decrypt(&early), Err(DecryptError::AlreadyDecrypted));
+}
+
+#[test]
+fn repeated_messages_of_the_last_eight_chains_are_known() {
+    let (mut alice, mut bob) = acquainted();
+    let mut old = Vec::new();
+    for _ in 0..12 {
+        let data = alice.encrypt(b"");
+        bob.decrypt(&data).unwrap();
+        old.push(data);
+        pass(&mut bob, &mut alice);
+    }
+    let (known, unknown) = (old.split_off(3), old);
+    for data in known {
+        let (result, counts) = counted(|| bob.decrypt(&data));
+        assert_eq!(
+            (result, counts),
+            (Err(DecryptError::AlreadyDecrypted), Counts::default())
+        );
+    }
+    for data in unknown {
+        assert_eq!(bob.decrypt(&data), Err(DecryptError::InvalidMac));
+    }
+}
+
+#[test]
+fn messages_of_forgotten_chains_are_read() {
+    let (mut alice, mut bob) = acquainted();
+    let lost = alice.encrypt(b"lost");
+    for _ in 0..20 {
+        pass(&mut alice, &mut bob);
+        pass(&mut bob, &mut alice);
+    }
+    assert!(
+        !bob.session().needs_skipped_keys(&message(&lost)),
+        "it looks like the first message of a new chain"
+    );
+    assert_eq!(*bob.decrypt(&lost).unwrap(), b"lost");
+    assert_eq!(bob.skipped.len(), 0);
+}
+
+#[test]
+fn messages_in_order_cost_no_agreement_and_no_skipped_keys() {
+    let (mut alice, mut bob) = acquainted();
+    let skipped: Vec<_> = (0..10).map(|_| alice.encrypt(b"")).collect();
+    let data = alice.encrypt(b"");
+    bob.decrypt(&data).unwrap();
+    assert_eq!(bob.skipped.len(), 10);
+    for chain in 0..3 {
+        for n in 0..3 {
+            let data = alice.encrypt(b"");
+            assert!(!bob.session().needs_skipped_keys(&message(&data)), "{chain} {n}");
+            let ((), counts) = counted(|| drop(bob.decrypt_with(&message(&data), false).unwrap()));
+            let step = Counts {
+                agreements: 2,
+                public_keys: 1,
+            };
+            assert_eq!(
+                counts,
+                if chain > 0 && n == 0 {
+                    step
+                } else {
+                    Counts::default()
+                }
+            );
+        }
+        pass(&mut bob, &mut alice);
+    }
+    assert_eq!(bob.skipped.len(), 10);
+    assert!(skipped.iter().all(|data| bob.decrypt(data).is_ok()));
+}
+
+#[test]
+fn the_rest_of_a_chain_is_kept_when_the_next_begins() {
+    let (mut alice, mut bob) = acquainted();
+    let old: Vec<_> = (0..4_u8).map(|n| alice.encrypt(&[n])).collect();
+    bob.decrypt(&old[1]).unwrap();
+    pass(&mut bob, &mut alice);
+    let new: Vec<_> = (4..7_u8).map(|n| alice.encrypt(&[n])).collect();
+    assert!(bob.session().needs_skipped_keys(&message(&new[2])));
+    assert_eq!(
+        bob.decrypt_with(&message(&new[2]), false),
+        Err(DecryptError::SkippedKeysNeeded)
+    );
+    assert_eq!(*bob.decrypt(&new[2]).unwrap(), [6]);
+    assert_eq!(bob.skipped.len(), 5);
+    for (n, data) in [
+        (0, &old[0]),
+        (3, &old[3]),
+        (2, &old[2]),
+        (5, &new[1]),
+        (4, &new[0]),
+    ] {
+        assert_eq!(*bob.decrypt(data).unwrap(), [n]);
+    }
+    assert_eq!(bob.session().skipped_len(), 0);
+}
+
+#[test]
+fn exactly_the_limit_may_be_skipped() {
+    let (mut alice, mut bob) = acquainted();
+    bob.limits = Limits {
+        per_message: 3,
+        per_session: 1000,
+    };
+    let messages: Vec<_> = (0..5_u8).map(|n| alice.encrypt(&[n])).collect();
+    let refused = DecryptError::TooManySkipped { skipped: 4, limit: 3 };
+    assert_eq!(bob.decrypt(&messages[4]), Err(refused));
+    assert!(bob.decrypt(&messages[3]).is_ok());
+    assert!(bob.decrypt(&messages[4]).is_ok());
+}
+
+#[test]
+fn a_huge_skip_is_refused_at_once() {
+    let (mut alice, mut bob) = acquainted();
+    let data = alice.encrypt(b"");
+    for n in [1001, u32::MAX - 1, u32::MAX] {
+        let refused = DecryptError::TooManySkipped {
+            skipped: n,
+            limit: 1000,
+        };
+        let (result, counts) = counted(|| bob.decrypt(&with_header(&data, |header| header.n = n)));
+        assert_eq!((result, counts), (Err(refused), Counts::default()));
+    }
+    bob.decrypt(&data).unwrap();
+    let data = with_header(&data, |header| header.n = u32::MAX);
+    let refused = DecryptError::TooManySkipped {
+        skipped: u32::MAX - 1,
+        limit: 1000,
+    };
+    assert_eq!(bob.decrypt(&data), Err(refused));
+}
+
+#[test]
+fn a_chain_too_far_behind_is_given_up() {
+    let (mut alice, mut bob) = acquainted();
+    bob.limits.per_message = 3;
+    pass(&mut alice, &mut bob);
+    let lost: Vec<_> = (0..4).map(|_| alice.encrypt(b"")).collect();
+    pass(&mut bob, &mut alice);
+    pass(&mut alice, &mut bob);
+    assert_eq!(bob.skipped.len(), 0);
+    assert!(
+        lost.iter()
+            .all(|data| bob.decrypt(data) == Err(DecryptError::AlreadyDecrypted))
+    );
+}
+
+#[test]
+fn the_oldest_skipped_keys_go_first() {
+    let (mut alice, mut bob) = acquainted();
+    bob.limits.per_session = 3;
+    let first: Vec<_> = (0..3_u8).map(|n| alice.encrypt(&[n])).collect();
+    bob.decrypt(&first[2]).unwrap();
+    pass(&mut bob, &mut alice);
+    let second: Vec<_> = (0..3_u8).map(|n| alice.encrypt(&[n])).collect();
+    bob.decrypt(&second[2]).unwrap();
+    assert_eq!(bob.skipped.len(), 3);
+    assert_eq!(bob.decrypt(&first[0]), Err(DecryptError::AlreadyDecrypted));
+    for data in [&first[1], &second[0], &second[1]] {
+        assert!(bob.decrypt(data).is_ok());
+    }
+    bob.limits.per_session = 0;
+    pass(&mut bob, &mut alice);
+    alice.encrypt(b"");
+    pass(&mut alice, &mut bob);
+    assert_eq!(bob.skipped.len(), 0);
+}
+
+#[test]
+fn a_ratchet_key_of_small_order_is_refused() {
+    let (mut alice, mut bob) = acquainted();
+    let data = alice.encrypt(b"");
+    for bytes in [[0; 32], {
+        let mut one = [0; 32];
+        one[0] = 1;
+        one
+    }] {
+        let data = with_header(&data, |header| header.ratchet_key = PublicKey::from_bytes(bytes));
+        assert_eq!(
+            bob.decrypt(&data),
+            Err(DecryptError::NonContributory(NonContributory))
+        );
+    }
+}
+
+#[test]
+fn nothing_is_drawn_for_a_forged_message() {
+    let (mut alice, mut bob) = acquainted();
+    let data = with_header(&alice.encrypt(b""), |header| {
+        header.ratchet_key = PublicKey::from_bytes([9; 32])
+    });
+    let (result, counts) = counted(|| bob.decrypt(&data));
+    assert_eq!(result, Err(DecryptError::InvalidMac));
+    assert_eq!(
+        counts,
+        Counts {
+            agreements: 1,
+            public_keys: 0
+        }
+    );
+}
+
+#[test]
+fn skipped_keys_are_not_kept_for_a_forged_message() {
+    let (mut alice, mut bob) = acquainted();
+    let data = with_header(&alice.encrypt(b""), |header| header.n = 900);
+    assert_eq!(bob.decrypt(&data), Err(DecryptError::InvalidMac));
+    assert_eq!((bob.skipped.len(), bob.session().skipped_len()), (0, 0));
+}
+
+#[test]
+fn a_short_mac_is_never_believed() {
+    let (mut alice, mut bob) = acquainted();
+    let good = message(&alice.encrypt(b""));
+    for length in 0..8 {
+        let mac = good.mac()[..length].to_vec();
+        let short = Message::new(
+            *good.header(),
+            good.authenticated().into(),
+            good.ciphertext().into(),
+            mac,
+        );
+        assert_eq!(bob.decrypt_with(&short, true), Err(DecryptError::InvalidMac));
+    }
+    assert!(bob.decrypt_with(&good, false).is_ok());
+}
+
+#[test]
+fn an_answer_without_a_ratchet_step_is_not_authentic() {
+    let (mut alice, mut bob) = strangers();
+    pass(&mut alice, &mut bob);
+    let signed_pre_key = *bob.signed_pre_key.public();
+    let data = with_header(&bob.encrypt(b""), |header| header.ratchet_key = signed_pre_key);
+    assert_eq!(alice.decrypt(&data), Err(DecryptError::InvalidMac));
+}
+
+#[test]
+fn the_last_message_of_a_chain_is_read_though_announced_one_too_few() {
+    let (mut alice, mut bob) = acquainted();
+    pass(&mut alice, &mut bob);
+    let last = {
+        alice.encrypt_as(&OneTooFew, b"1");
+        alice.encrypt_as(&OneTooFew, b"2")
+    };
+    pass(&mut bob, &mut alice);
+    let next = alice.encrypt_as(&OneTooFew, b"3");
+    assert_eq!(message(&next).header().pn, 2);
+    bob.decrypt(&next).unwrap();
+    assert_eq!(
+        bob.skipped.len(),
+        1,
+        "the key past the end is not among the skipped ones"
+    );
+    assert!(!bob.session().needs_skipped_keys(&message(&last)));
+    assert_eq!(*bob.decrypt(&last).unwrap(), b"2");
+    assert_eq!(bob.decrypt(&last), Err(DecryptError::AlreadyDecrypted));
+}
+
+#[test]
+fn the_key_past_the_end_is_replaced_at_each_step() {
+    let (mut alice, mut bob) = acquainted();
+    pass(&mut alice, &mut bob);
+    let last = alice.encrypt_as(&OneTooFew, b"1");
+    for _ in 0..2 {
+        pass(&mut bob, &mut alice);
+        let next = alice.encrypt_as(&OneTooFew, b"2");
+        bob.decrypt(&next).unwrap();
+    }
+    assert_eq!(bob.decrypt(&last), Err(DecryptError::AlreadyDecrypted));
+}
+
+/// Announces one message too few, as senders based on libsignal do.
+#[derive(Debug)]
+struct OneTooFew;
+
+impl Protocol for OneTooFew {
+    fn encode_message(&self, header: &Header, ciphertext: &[u8]) -> Vec<u8> {
+        let header = Header {
+            pn: header.pn.saturating_sub(1),
+            ..*header
+        };
+        Omemo2.encode_message(&header, ciphertext)
+    }
+
+    fn namespace(&self) -> Namespace {
+        Omemo2.namespace()
+    }
+
+    fn supports_labels(&self) -> bool {
+        Omemo2.supports_labels()
+    }
+
+    fn kdf_info(&self) -> &'static KdfInfo {
+        Omemo2.kdf_info()
+    }
+
+    fn parse(&self, data: &[u8]) -> Result<Incoming, WireError> {
+        Omemo2.parse(data)
+    }
+
+    fn mac(
+        &self,
+        key: &[u8; 32],
+        data: &AssociatedData,
+        sender: Role,
+        message: &[u8],
+    ) -> Zeroizing<[u8; 32]> {
+        Omemo2.mac(key, data, sender, message)
+    }
+
+    fn seal(&self, message: Vec<u8>, mac: &[u8; 32]) -> Vec<u8> {
+        Omemo2.seal(message, mac)
+    }
+
+    fn encode_key_exchange(&self, key_exchange: &KeyExchange, sealed: Vec<u8>) -> Vec<u8> {
+        Omemo2.encode_key_exchange(key_exchange, sealed)
+    }
+
+    fn associated_data(&self, initiator: &IdentityKey, responder: &IdentityKey) -> AssociatedData {
+        Omemo2.associated_data(initiator, responder)
+    }
+
+    fn sign_pre_key(
+        &self,
+        own: &IdentityKeyPair,
+        key: &PublicKey,
+        rng: &mut dyn rand_core::CryptoRng,
+    ) -> Signature {
+        Omemo2.sign_pre_key(own, key, rng)
+    }
+
+    fn verify_pre_key(&self, key: &IdentityKey, signed: &PublicSignedPreKey) -> Result<(), InvalidSignature> {
+        Omemo2.verify_pre_key(key, signed)
+    }
+
+    fn encrypt_payload(
+        &self,
+        plaintext: &[u8],
+        rng: &mut dyn rand_core::CryptoRng,
+    ) -> Result<(Payload, KeyMaterial), PayloadError> {
+        Omemo2.encrypt_payload(plaintext, rng)
+    }
+
+    fn decrypt_payload(
+        &self,
+        payload: &Payload,
+        key: &KeyMaterial,
+    ) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+        Omemo2.decrypt_payload(payload, key)
+    }
+
+    fn empty_key_material(&self) -> KeyMaterial {
+        Omemo2.empty_key_material()
+    }
+
+    fn key_material(&self, decrypted: Zeroizing<Vec<u8>>) -> Result<KeyMaterial, PayloadError> {
+        Omemo2.key_material(decrypted)
+    }
+}
