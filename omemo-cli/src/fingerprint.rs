@@ -1,0 +1,112 @@
+//! `omemo fingerprint`: whose keys a storage knows, and how far they are trusted.
+
+use std::io::Write;
+
+use omemo::{BareJid, DeviceInformation, Error, Namespace};
+use omemo_storage::{AccountId, AnyStorage};
+
+use crate::failure::Failure;
+use crate::inspect::{accounts, records};
+use crate::offline::{Onlooker, look};
+use crate::storage_url::storage_by_url;
+
+/// What stands before the JID in the name of the partition that holds what is known of a contact.
+const CONTACT: &str = "contact/";
+
+/// Shows the fingerprints in the storage at `url`: of one account, or of all.
+pub(crate) fn run(url: &str, only: Option<&str>, out: &mut impl Write) -> Result<(), Failure> {
+    let storage = storage_by_url(url)?;
+    let mut accounts = accounts(&storage)?;
+    if let Some(only) = only {
+        accounts.retain(|account| account.as_str() == only);
+        if accounts.is_empty() {
+            return Err(Failure::new(format!("{url} has no account {only}")));
+        }
+    }
+    if accounts.is_empty() {
+        writeln!(out, "{url} has no account yet.")?;
+    }
+    for (index, account) in accounts.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        show_account(&storage, account, out).map_err(|failure| failure.about(account))?;
+    }
+    Ok(())
+}
+
+fn show_account(storage: &AnyStorage, account: &AccountId, out: &mut impl Write) -> Result<(), Failure> {
+    let own = jid(account.as_str())?;
+    let client = look(storage.clone(), &own)?;
+    writeln!(out, "{own}")?;
+    show_devices(&client, &own, out)?;
+    for contact in contacts(storage, account)? {
+        if contact != own {
+            writeln!(out, "\n  {contact}")?;
+            show_devices(&client, &contact, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// The accounts of which something is known, by the names of the records about them.
+fn contacts(storage: &AnyStorage, account: &AccountId) -> Result<Vec<BareJid>, Failure> {
+    let mut contacts = records(storage, account)?
+        .iter()
+        .filter_map(|record| record.key.partition.as_str().strip_prefix(CONTACT))
+        .map(jid)
+        .collect::<Result<Vec<_>, _>>()?;
+    contacts.dedup();
+    Ok(contacts)
+}
+
+fn jid(text: &str) -> Result<BareJid, Failure> {
+    BareJid::new(text).map_err(|error| Failure::because(text, error))
+}
+
+fn show_devices(client: &Onlooker, of: &BareJid, out: &mut impl Write) -> Result<(), Failure> {
+    let known = match client.device_information(of.clone()) {
+        Ok(known) => known,
+        Err(Error::Network { .. }) => {
+            writeln!(out, "    its device list was never received")?;
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if known.devices.is_empty() {
+        writeln!(out, "    no devices")?;
+    }
+    // This device first.
+    let (here, others): (Vec<_>, Vec<_>) = known.devices.iter().partition(|device| device.is_own);
+    for device in here.into_iter().chain(others) {
+        show_device(device, out)?;
+    }
+    Ok(())
+}
+
+fn show_device(device: &DeviceInformation, out: &mut impl Write) -> Result<(), Failure> {
+    let level = match (&device.level, device.identity_key) {
+        _ if device.is_own => "this device",
+        (Some(level), _) => level.as_str(),
+        (None, Some(_)) => "undecided",
+        (None, None) => "",
+    };
+    let listed = device.protocols.get(&Namespace::OMEMO_2).copied() == Some(true);
+    let details = [
+        device
+            .label
+            .as_deref()
+            .map(|label| label.escape_debug().to_string()),
+        Some(level.to_owned()).filter(|level| !level.is_empty()),
+        (!listed).then(|| "not on the device list".to_owned()),
+    ];
+    let details: Vec<_> = details.into_iter().flatten().collect();
+    let fingerprint = device
+        .identity_key
+        .map_or("its key was never received".to_owned(), |key| {
+            key.fingerprint().to_string()
+        });
+    writeln!(out, "    {:<10}  {}", device.device.get(), details.join(", "))?;
+    writeln!(out, "    {:<10}  {fingerprint}", "")?;
+    Ok(())
+}
