@@ -35,6 +35,8 @@ extern crate std;
 
 pub mod engine;
 mod error;
+#[cfg(feature = "hazmat")]
+pub mod hazmat;
 pub mod keys;
 mod operations;
 pub mod protocol;
