@@ -276,7 +276,10 @@ fn open_element(
         .key_material(plaintext)
         .map_err(DecryptFailure::Payload)?;
     let content = match &message.payload {
-        None => Content::Empty,
+        None => {
+            protocol.without_payload(&material).map_err(DecryptFailure::Payload)?;
+            Content::Empty
+        }
         Some(payload) => Content::Plaintext(
             protocol
                 .decrypt_payload(payload, &material)

@@ -76,6 +76,9 @@ pub enum PayloadError {
     /// There is a payload, but the key material is that of an empty message.
     #[error("the key material is that of an empty message")]
     NoTag,
+    /// There is no payload, but the key material is that of one: it was taken away.
+    #[error("the payload is missing")]
+    NoPayload,
     /// The payload was changed, or belongs to another message.
     #[error("the payload is not authentic")]
     InvalidTag,

@@ -99,6 +99,14 @@ pub trait Protocol: Debug + Send + Sync + 'static {
         key_material: &KeyMaterial,
     ) -> Result<Zeroizing<Vec<u8>>, PayloadError>;
 
+    /// Whether a message may come without payload, given the key material its session carried. Where it may not, somebody
+    /// has taken the payload away, and the key must not be spent on what is left.
+    ///
+    /// # Errors
+    ///
+    /// [`PayloadError::NoPayload`] if the key material is that of a payload.
+    fn without_payload(&self, key_material: &KeyMaterial) -> Result<(), PayloadError>;
+
     /// What an empty message, which has no payload, carries instead of a content key.
     fn empty_key_material(&self) -> KeyMaterial;
 

@@ -108,11 +108,69 @@ impl Protocol for Omemo2 {
         payload::decrypt(payload, key_material)
     }
 
+    fn without_payload(&self, key_material: &KeyMaterial) -> Result<(), PayloadError> {
+        if key_material.is_empty_message() {
+            Ok(())
+        } else {
+            Err(PayloadError::NoPayload)
+        }
+    }
+
     fn empty_key_material(&self) -> KeyMaterial {
         KeyMaterial::new(&[0; 32], &[])
     }
 
     fn key_material(&self, decrypted: Zeroizing<Vec<u8>>) -> Result<KeyMaterial, PayloadError> {
         payload::key_material(decrypted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::testing::{TestRng, hex};
+
+    const DATA: AssociatedData = AssociatedData {
+        initiator: [1; 32],
+        responder: [2; 32],
+    };
+
+    /// Two of our own would agree on any order: the expected value is that of the specification, made elsewhere.
+    #[test]
+    fn the_mac_is_over_the_initiator_first_whoever_sends() {
+        let expected = hex("ae6380d6fed3a3adc4545fbcde8d4233ea051ff71604c7c080076e73936ef77b");
+        for sender in [Role::Initiator, Role::Responder] {
+            assert_eq!(*Omemo2.mac(&[3; 32], &DATA, sender, b"message"), expected);
+        }
+    }
+
+    #[test]
+    fn both_identity_keys_are_authenticated_in_their_ed25519_form() {
+        let [one, other] = [1, 2].map(|seed| *IdentityKeyPair::from_seed([seed; 32]).public());
+        let data = Omemo2.associated_data(&one, &other);
+        assert_eq!(
+            (&data.initiator, &data.responder),
+            (one.ed25519(), other.ed25519())
+        );
+    }
+
+    #[test]
+    fn a_signed_pre_key_is_signed_in_32_bytes() {
+        let mut rng = TestRng::new(1);
+        let own = IdentityKeyPair::generate(&mut rng);
+        let key = PublicKey::from_bytes([7; 32]);
+        let signature = Omemo2.sign_pre_key(&own, &key, &mut rng);
+        assert_eq!(own.public().verify(&[7; 32], &signature), Ok(()));
+        let signed = PublicSignedPreKey {
+            id: crate::PreKeyId::new(1),
+            key,
+            signature,
+        };
+        assert_eq!(Omemo2.verify_pre_key(own.public(), &signed), Ok(()));
+        let other = PublicSignedPreKey {
+            key: PublicKey::from_bytes([8; 32]),
+            ..signed
+        };
+        assert_eq!(Omemo2.verify_pre_key(own.public(), &other), Err(InvalidSignature));
     }
 }
