@@ -70,6 +70,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
         request: Request,
         begin: impl FnOnce(&Account) -> Operation<T>,
     ) -> Result<T, Error> {
+        let kind = request.kind();
         let mut held = Held::new(&self.parked, request, || begin(&self.account));
         let mut turn: Option<MutexGuard<'_, ()>> = None;
         let mut waited = Duration::ZERO;
@@ -84,10 +85,12 @@ impl<S: Storage, N: Network> Driver<S, N> {
             let effects = match self.advance(operation) {
                 Step::Perform(effects) => effects,
                 Step::Done(result) => {
+                    tracing::debug!(kind, succeeded = result.is_ok(), conflicts, "an operation has ended");
                     held.finish();
                     return result;
                 }
             };
+            tracing::trace!(kind, effects = effects.len(), "performing effects");
             if effects.iter().any(reaches_outside) {
                 turn = None;
             }
@@ -202,6 +205,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
     }
 
     async fn store<T: 'static>(&self, store: Store, reply: Reply<Store>) -> Performed<T> {
+        tracing::trace!(commit = ?store.batch.id(), writes = store.batch.writes(), "committing");
         let outcome = self.storage.commit(self.account.id(), &store.batch).await;
         let trouble = match &outcome {
             Ok(Committed::Applied) => None,

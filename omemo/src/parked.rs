@@ -21,6 +21,18 @@ pub(crate) enum Request {
     Repeatable,
 }
 
+impl Request {
+    /// What it is, for logs.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Encrypt(_) => "encrypt",
+            Self::Decrypt(_) => "decrypt",
+            Self::BeginCatchUp => "begin catch-up",
+            Self::Repeatable => "other",
+        }
+    }
+}
+
 /// The operations that wait to be taken up.
 #[derive(Default)]
 pub(crate) struct Parked(Mutex<VecDeque<(Request, Box<dyn Any + Send>)>>);
