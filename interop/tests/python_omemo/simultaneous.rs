@@ -1,0 +1,100 @@
+//! Both sides open a session before they have received anything.
+//!
+//! python-omemo keeps one session a device and replaces it by whatever key exchange arrives: both sides of a
+//! simultaneous initiation drop their own session for the other's. We keep what was replaced, so nothing that
+//! python-omemo sends is lost here. What we write in the session that python-omemo has dropped is lost there; as soon as
+//! we have received something in the one it has kept, things go on in that one.
+
+use std::rc::Rc;
+
+use omemo_interop::{Device, Ours, Theirs};
+use omemo_storage_memory::MemoryStorage;
+
+use crate::{JULIET, ROMEO, Stage, is_key_exchange, jid};
+
+/// What python-omemo says of a message in a session that it has dropped.
+const DROPPED: Option<&str> = Some("DecryptionFailed");
+
+/// Both have sent, nothing has arrived.
+fn begin(name: &'static str) -> (Stage, Rc<Ours<MemoryStorage>>, Rc<Theirs>) {
+    let mut stage = Stage::new(name, 0);
+    let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
+    for number in 0..2 {
+        let ours = stage
+            .world
+            .send(&*romeo, &jid(JULIET), &format!("ours, number {number}"));
+        let theirs = stage
+            .world
+            .send(&*juliet, &jid(ROMEO), &format!("theirs, number {number}"));
+        assert!(is_key_exchange(&ours, &*juliet) && is_key_exchange(&theirs, &*romeo));
+    }
+    (stage, romeo, juliet)
+}
+
+#[test]
+fn their_opening_arrives_before_their_answer() {
+    let (mut stage, romeo, juliet) = begin("simultaneous, their opening first");
+    let opened = ["theirs, number 0", "theirs, number 1"];
+    assert_eq!(stage.world.receive(&*romeo), opened);
+    assert_eq!(
+        stage.world.deliver(&*juliet).unwrap().text(),
+        Some("ours, number 0")
+    );
+    assert_eq!(
+        stage.world.deliver(&*juliet).unwrap().text(),
+        Some("ours, number 1")
+    );
+    // Our answer to their opening is in the session that they have just dropped for ours.
+    let (answer, outcome) = stage.world.attempt(&*juliet).unwrap();
+    assert!(answer.empty && !is_key_exchange(&answer, &*juliet));
+    assert_eq!(outcome.failure(), DROPPED, "{outcome:?}");
+
+    // Their answers bring us back to the one they have kept.
+    assert_eq!(stage.world.receive(&*romeo), [""; 0]);
+    go_on(&mut stage, &romeo, &juliet);
+}
+
+#[test]
+fn their_opening_arrives_after_their_answer() {
+    let (mut stage, romeo, juliet) = begin("simultaneous, their answer first");
+    assert_eq!(
+        stage.world.receive(&*juliet),
+        ["ours, number 0", "ours, number 1"]
+    );
+    for _ in 0..2 {
+        stage.world.server().defer(romeo.address());
+    }
+    let opened = ["theirs, number 0", "theirs, number 1"];
+    assert_eq!(stage.world.receive(&*romeo), opened);
+    // Nothing tells this late opening from a new one, so we answer and write in its session, which they have dropped.
+    let (answer, outcome) = stage.world.attempt(&*juliet).unwrap();
+    assert!(answer.empty);
+    assert_eq!(outcome.failure(), DROPPED, "{outcome:?}");
+    let ours = stage.world.send(&*romeo, &jid(JULIET), "lost on them");
+    assert!(!is_key_exchange(&ours, &*juliet));
+    let (_, outcome) = stage.world.attempt(&*juliet).unwrap();
+    assert_eq!(outcome.failure(), DROPPED, "{outcome:?}");
+
+    // They write in the one they have kept.
+    stage.say(&*juliet, &*romeo, "I hear some noise within");
+    go_on(&mut stage, &romeo, &juliet);
+}
+
+/// From now on nothing may be lost on either side.
+fn go_on(stage: &mut Stage, romeo: &Ours<MemoryStorage>, juliet: &Theirs) {
+    for turn in 0..3 {
+        stage.say(romeo, juliet, &format!("ours, turn {turn}"));
+        stage.say(juliet, romeo, &format!("theirs, turn {turn}"));
+        stage.world.settle();
+    }
+    for number in 0..5 {
+        stage
+            .world
+            .send(romeo, &jid(JULIET), &format!("ours, crossing {number}"));
+        stage
+            .world
+            .send(juliet, &jid(ROMEO), &format!("theirs, crossing {number}"));
+    }
+    assert_eq!(stage.world.receive(romeo).len(), 5);
+    assert_eq!(stage.world.receive(juliet).len(), 5);
+}
