@@ -12,7 +12,7 @@ use crate::protocol::{AssociatedData, Header, KeyExchange, Protocol, Role};
 use crate::{PreKeyId, Timestamp};
 
 /// A session with one device: the double ratchet and everything that changes with each message. Its record has at most
-/// 512 bytes, however many message keys were skipped: those are in [`SkippedKeys`].
+/// 512 bytes, however many message keys were skipped: those are in [`SkippedKeys`](super::SkippedKeys).
 #[derive(Debug)]
 pub struct Session {
     pub(super) origin: Origin,

@@ -65,12 +65,8 @@ impl Device {
     }
 
     fn encrypt(&mut self, plaintext: &[u8]) -> Vec<u8> {
-        self.encrypt_as(&Omemo2, plaintext)
-    }
-
-    fn encrypt_as(&mut self, protocol: &dyn Protocol, plaintext: &[u8]) -> Vec<u8> {
         let own = *self.identity_key.public();
-        self.session().encrypt(protocol, &own, plaintext).unwrap().data
+        self.session().encrypt(&Omemo2, &own, plaintext).unwrap().data
     }
 
     /// As an operation does it: builds the session if need be, loads the skipped keys only if they are needed, and checks
