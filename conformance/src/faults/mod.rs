@@ -20,6 +20,9 @@ mod rng;
 mod story;
 mod world;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use omemo_storage::Storage;
 
 pub use rng::TestRng;
@@ -87,26 +90,29 @@ pub struct Tried {
 ///
 /// If a telling ends with a message lost, read twice or unreadable, a key used twice, or output before its commit; the
 /// message names effect and fault.
-pub fn at_every_effect<S: Storage>(open: impl Fn(usize, &str) -> S) -> Tried {
-    let mut run = 0;
-    let mut tell = |strike: Option<Strike>| {
-        run += 1;
-        let this = run;
-        let mut world = World::new(|device: &str| open(this, device), strike);
+pub fn at_every_effect<S: Storage>(open: impl Fn(usize, &str) -> S + Sync) -> Tried {
+    let tell = |run: usize, strike: Option<Strike>| {
+        let mut world = World::new(|device: &str| open(run, device), strike);
         story::tell(&mut world);
         world.end()
     };
-    let plain = tell(None);
-    let mut faults = 0;
-    for effect in 0..plain.effects {
-        for fault in Fault::ALL {
-            if fault.is_of_commits() && !plain.commits.contains(&effect) {
-                continue;
-            }
-            let told = tell(Some(Strike { effect, fault }));
-            assert!(told.struck, "{fault:?} at effect {effect} did not strike");
-            faults += 1;
+    let plain = tell(0, None);
+    let strikes: Vec<Strike> = (0..plain.effects)
+        .flat_map(|effect| Fault::ALL.map(|fault| Strike { effect, fault }))
+        .filter(|strike| !strike.fault.is_of_commits() || plain.commits.contains(&strike.effect))
+        .collect();
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(strike) = strikes.get(index) else { break };
+                    let told = tell(index + 1, Some(*strike));
+                    assert!(told.struck, "{strike:?} did not strike");
+                }
+            });
         }
-    }
-    Tried { effects: plain.effects, commits: plain.commits.len(), faults }
+    });
+    Tried { effects: plain.effects, commits: plain.commits.len(), faults: strikes.len() }
 }
