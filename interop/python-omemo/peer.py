@@ -189,7 +189,6 @@ def describe(device: omemo.DeviceInformation) -> Dict[str, Any]:
         "device_id": device.device_id,
         "identity_key": device.identity_key.hex(),
         "trust": device.trust_level_name,
-        "active": dict(device.active).get(NAMESPACE, False),
         "label": device.label,
     }
 

@@ -31,8 +31,8 @@ pub struct Known {
     pub identity_key: [u8; 32],
     /// Its label, if its signature was found good.
     pub label: Option<String>,
-    /// Whether it is on its account's list.
-    pub active: bool,
+    /// The trust level of its identity key.
+    pub trust: String,
 }
 
 impl Theirs {
@@ -165,7 +165,7 @@ fn known(device: &Value) -> Known {
         id: DeviceId::new(id.expect("a device id")),
         identity_key: from_hex(device["identity_key"].as_str().expect("an identity key")),
         label: device["label"].as_str().map(str::to_owned),
-        active: device["active"].as_bool().expect("whether it is active"),
+        trust: device["trust"].as_str().expect("a trust level").to_owned(),
     }
 }
 

@@ -53,6 +53,49 @@ fn two_hundred_messages_in_bad_weather() {
     stage.world.assert_all_read();
 }
 
+#[test]
+fn opened_by_us_in_bad_weather() {
+    let mut stage = Stage::new("opened by us in bad weather", 0xbad);
+    let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
+    open_and_talk(&mut stage, &*romeo, &*juliet);
+}
+
+#[test]
+fn opened_by_them_in_bad_weather() {
+    let mut stage = Stage::new("opened by them in bad weather", 0xbad);
+    let (juliet, romeo) = (stage.theirs("balcony"), stage.ours("phone"));
+    open_and_talk(&mut stage, &*juliet, &*romeo);
+}
+
+/// Key exchanges and the answers to them are lost, repeated and reordered too. Only one side opens.
+fn open_and_talk(stage: &mut Stage, active: &dyn Device, passive: &dyn Device) {
+    stage.world.settle();
+    stage.world.server().set_weather(Weather {
+        lost: 40,
+        repeated: 20,
+        reordered: 50,
+    });
+    for number in 0..10 {
+        send(stage, active, &format!("opening {number}"));
+    }
+    assert!(!stage.world.receive(passive).is_empty());
+    let mut dice = Dice::new(0xbad);
+    for number in 0..50 {
+        let (from, to) = if dice.percent(50) {
+            (active, passive)
+        } else {
+            (passive, active)
+        };
+        send(stage, from, &format!("message {number}"));
+        for _ in 0..dice.below(3) {
+            stage.world.deliver(to);
+        }
+    }
+    stage.world.server().set_weather(Weather::default());
+    stage.world.settle();
+    stage.converse(active, passive);
+}
+
 /// Each speaks once and is heard by all before the next speaks, in any order. (Devices of python-omemo that open
 /// sessions with each other at the same time end up with none.)
 fn introduce(stage: &mut Stage, dice: &mut Dice, devices: &mut [Rc<dyn Device>]) {

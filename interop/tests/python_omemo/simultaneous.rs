@@ -16,9 +16,11 @@ use crate::{JULIET, ROMEO, Stage, is_key_exchange, jid};
 const DROPPED: Option<&str> = Some("DecryptionFailed");
 
 /// Both have sent, nothing has arrived.
-fn begin(name: &'static str) -> (Stage, Rc<Ours<MemoryStorage>>, Rc<Theirs>) {
-    let mut stage = Stage::new(name, 0);
+fn begin(name: &'static str, seed: u64) -> (Stage, Rc<Ours<MemoryStorage>>, Rc<Theirs>) {
+    let mut stage = Stage::new(name, seed);
     let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
+    // The device lists.
+    stage.world.settle();
     for number in 0..2 {
         let ours = stage
             .world
@@ -33,7 +35,7 @@ fn begin(name: &'static str) -> (Stage, Rc<Ours<MemoryStorage>>, Rc<Theirs>) {
 
 #[test]
 fn their_opening_arrives_before_their_answer() {
-    let (mut stage, romeo, juliet) = begin("simultaneous, their opening first");
+    let (mut stage, romeo, juliet) = begin("simultaneous, their opening first", 0);
     let opened = ["theirs, number 0", "theirs, number 1"];
     assert_eq!(stage.world.receive(&*romeo), opened);
     assert_eq!(
@@ -56,7 +58,7 @@ fn their_opening_arrives_before_their_answer() {
 
 #[test]
 fn their_opening_arrives_after_their_answer() {
-    let (mut stage, romeo, juliet) = begin("simultaneous, their answer first");
+    let (mut stage, romeo, juliet) = begin("simultaneous, their answer first", 0);
     assert_eq!(
         stage.world.receive(&*juliet),
         ["ours, number 0", "ours, number 1"]
@@ -78,6 +80,31 @@ fn their_opening_arrives_after_their_answer() {
     // They write in the one they have kept.
     stage.say(&*juliet, &*romeo, "I hear some noise within");
     go_on(&mut stage, &romeo, &juliet);
+}
+
+#[test]
+fn nothing_of_theirs_is_lost_in_any_order() {
+    for seed in 1..=8 {
+        let (mut stage, romeo, juliet) = begin("simultaneous, in any order", seed);
+        let mut arrived = Vec::new();
+        for line in 0..3 {
+            stage.world.attempt(&*juliet);
+            stage
+                .world
+                .send(&*juliet, &jid(ROMEO), &format!("theirs, line {line}"));
+            stage.world.server().shuffle(romeo.address());
+            arrived.extend(stage.world.deliver(&*romeo));
+        }
+        while stage.world.attempt(&*juliet).is_some() {}
+        stage.world.server().shuffle(romeo.address());
+        arrived.extend(std::iter::from_fn(|| stage.world.deliver(&*romeo)));
+        let texts = arrived.iter().filter_map(|outcome| outcome.text());
+        assert_eq!(texts.count(), 5);
+
+        while stage.world.attempt(&*juliet).is_some() {}
+        stage.say(&*juliet, &*romeo, "I hear some noise within");
+        go_on(&mut stage, &romeo, &juliet);
+    }
 }
 
 /// From now on nothing may be lost on either side.
