@@ -5,3 +5,5 @@
 
 pub mod faults;
 pub mod storage;
+#[cfg(feature = "vectors")]
+pub mod vectors;
