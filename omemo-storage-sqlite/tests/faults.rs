@@ -9,7 +9,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 #[test]
 fn every_effect_may_go_wrong() {
     let directory = tempfile::tempdir().unwrap();
+    // What sqlx asks for when an application makes its own pool.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     let tried = faults::at_every_effect(|run, device| {
+        let _entered = runtime.enter();
         let name = format!("{run}-{}.sqlite", device.replace([' ', '\''], "-"));
         // The process dies here, never the machine: nothing has to reach the disk, and the test takes a tenth of the time.
         let options = SqliteConnectOptions::new()

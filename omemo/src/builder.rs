@@ -3,10 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use event_listener::Event;
-use getrandom::SysRng;
 use omemo_sansio::{Account, Error, Settings};
 use omemo_storage::Storage;
-use rand_core::{CryptoRng, UnwrapErr};
+use rand_core::CryptoRng;
 
 use crate::client::Client;
 use crate::drive::Driver;
@@ -37,7 +36,7 @@ impl<S: Storage, N: Network> Builder<S, N> {
             prompt: Arc::new(Nobody),
             clock: Arc::new(SystemClock),
             timer: None,
-            rng: Box::new(UnwrapErr(SysRng)),
+            rng: Box::new(crate::system_rng()),
         }
     }
 

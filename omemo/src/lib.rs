@@ -59,3 +59,16 @@ pub use omemo_sansio::{
     OutboxItem, Sender, Settings, SkipReason, SkippedDevice, Timestamp,
 };
 pub use time::{Clock, SystemClock, Timer};
+
+/// The randomness of the operating system, as a client uses it unless it is given another.
+///
+/// # Panics
+///
+/// Its methods panic if the operating system has no randomness to give.
+pub fn system_rng() -> impl rand_core::CryptoRng + Send {
+    rand_core::UnwrapErr(getrandom::SysRng)
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
