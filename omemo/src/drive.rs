@@ -85,7 +85,12 @@ impl<S: Storage, N: Network> Driver<S, N> {
             let effects = match self.advance(operation) {
                 Step::Perform(effects) => effects,
                 Step::Done(result) => {
-                    tracing::debug!(kind, succeeded = result.is_ok(), conflicts, "an operation has ended");
+                    tracing::debug!(
+                        kind,
+                        succeeded = result.is_ok(),
+                        conflicts,
+                        "an operation has ended"
+                    );
                     held.finish();
                     return result;
                 }

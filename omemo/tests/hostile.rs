@@ -41,8 +41,12 @@ enum Mischief {
 
 impl Mischief {
     fn on(self, message: &mut IncomingMessage) {
-        let elements: Vec<&mut KeyElement> =
-            message.message.recipients.iter_mut().flat_map(|recipient| &mut recipient.keys).collect();
+        let elements: Vec<&mut KeyElement> = message
+            .message
+            .recipients
+            .iter_mut()
+            .flat_map(|recipient| &mut recipient.keys)
+            .collect();
         for element in elements {
             let length = element.data.len();
             match &self {
@@ -54,7 +58,10 @@ impl Mischief {
         }
         if let Self::RepeatKey = self {
             let first = message.message.recipients[0].keys[0].clone();
-            message.message.recipients[0].keys.push(KeyElement { data: vec![8, 1], ..first });
+            message.message.recipients[0].keys.push(KeyElement {
+                data: vec![8, 1],
+                ..first
+            });
         }
         let payload = &mut message.message.payload;
         match (self, payload.as_mut()) {
@@ -170,13 +177,20 @@ proptest! {
 fn read(storage: &MemoryStorage, account: &omemo_storage::AccountId, key: &Key) -> Vec<u8> {
     let mut query = Query::new();
     query.records.insert(key.clone());
-    wait(storage.load(account, &query)).unwrap().records[key].value.as_bytes().to_vec()
+    wait(storage.load(account, &query)).unwrap().records[key]
+        .value
+        .as_bytes()
+        .to_vec()
 }
 
 fn revision(storage: &MemoryStorage, account: &omemo_storage::AccountId, key: &Key) -> Option<Revision> {
     let mut query = Query::new();
     query.records.insert(key.clone());
-    wait(storage.load(account, &query)).unwrap().records.get(key).map(|record| record.revision)
+    wait(storage.load(account, &query))
+        .unwrap()
+        .records
+        .get(key)
+        .map(|record| record.revision)
 }
 
 fn write(storage: &MemoryStorage, account: &omemo_storage::AccountId, key: &Key, bytes: Vec<u8>) {
@@ -207,7 +221,9 @@ fn bundles_that_cannot_be_used_are_left_out_with_their_reason() {
         else {
             panic!("a bundle was used: {what}")
         };
-        let SkipReason::Bundle(failure) = &skipped[0].reason else { panic!("{skipped:?}") };
+        let SkipReason::Bundle(failure) = &skipped[0].reason else {
+            panic!("{skipped:?}")
+        };
         match failure {
             BundleFailure::Invalid(_) => assert_eq!(what, "signature"),
             BundleFailure::NoPreKeys => assert_eq!(what, "no pre key"),
@@ -224,11 +240,17 @@ fn a_device_list_without_end_is_cut() {
     let server = Server::new();
     let romeo = open(&server, "romeo@montague.lit", "phone");
     let list = |from: u32| DeviceList {
-        devices: (from..from + 100_000).map(|id| (DeviceId::new(id), DeviceEntry::default())).collect(),
+        devices: (from..from + 100_000)
+            .map(|id| (DeviceId::new(id), DeviceEntry::default()))
+            .collect(),
     };
     for from in [1, 1_000_000, 2_000_000] {
-        let change =
-            wait(romeo.client.update_device_list(OMEMO_2, jid("juliet@capulet.lit"), list(from))).unwrap();
+        let change = wait(
+            romeo
+                .client
+                .update_device_list(OMEMO_2, jid("juliet@capulet.lit"), list(from)),
+        )
+        .unwrap();
         assert_eq!(change.added.len(), MAX_DEVICES);
     }
     // Those of the lists before are not kept for ever.
@@ -244,11 +266,39 @@ fn more_than_is_taken_is_refused() {
     settle(&[&romeo, &juliet]);
     let mut message = romeo.encrypt(&[&juliet.jid], "hello").unwrap().messages.remove(0);
     message.payload.as_mut().unwrap().ciphertext = vec![0; MAX_PAYLOAD + 16];
-    let error = juliet.decrypt(IncomingMessage { sender: romeo.jid.clone(), message: message.clone() }).unwrap_err();
-    assert!(matches!(error, Error::TooLarge { what: "a payload", .. }), "{error}");
+    let error = juliet
+        .decrypt(IncomingMessage {
+            sender: romeo.jid.clone(),
+            message: message.clone(),
+        })
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::TooLarge {
+                what: "a payload",
+                ..
+            }
+        ),
+        "{error}"
+    );
     message.payload = None;
     let one = message.recipients[0].keys[0].clone();
     message.recipients[0].keys = vec![one; 10_001];
-    let error = juliet.decrypt(IncomingMessage { sender: romeo.jid.clone(), message }).unwrap_err();
-    assert!(matches!(error, Error::TooLarge { what: "a number of key elements", .. }), "{error}");
+    let error = juliet
+        .decrypt(IncomingMessage {
+            sender: romeo.jid.clone(),
+            message,
+        })
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::TooLarge {
+                what: "a number of key elements",
+                ..
+            }
+        ),
+        "{error}"
+    );
 }

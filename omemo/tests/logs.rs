@@ -53,15 +53,26 @@ impl Eavesdropper {
 fn spellings(secret: &[u8]) -> Vec<String> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let numbers = secret.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-    let spaced = secret.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    let spaced = secret
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .join(" ");
     let mut spellings = vec![hex.to_uppercase(), hex, numbers, spaced];
     spellings.extend(std::str::from_utf8(secret).ok().map(str::to_owned));
     spellings
 }
 
 fn assert_unheard(heard: &str, secret: &[u8], public: &[Vec<u8>], what: &str) {
-    let is_public = |window: &[u8]| public.iter().any(|public| public.windows(window.len()).any(|part| part == window));
-    for window in secret.windows(8.min(secret.len())).filter(|window| !is_public(window)) {
+    let is_public = |window: &[u8]| {
+        public
+            .iter()
+            .any(|public| public.windows(window.len()).any(|part| part == window))
+    };
+    for window in secret
+        .windows(8.min(secret.len()))
+        .filter(|window| !is_public(window))
+    {
         for spelling in spellings(window) {
             assert!(!heard.contains(&spelling), "{what} reached a log: {spelling}");
         }
@@ -84,7 +95,11 @@ fn secrets(storage: &impl Storage, account: &str) -> Vec<Vec<u8>> {
     let mut query = Query::new();
     query.partitions.insert(omemo_storage::Name::new("own").unwrap());
     let snapshot = wait(storage.load(&account, &query)).unwrap();
-    snapshot.records.into_values().map(|record| record.value.as_bytes().to_vec()).collect()
+    snapshot
+        .records
+        .into_values()
+        .map(|record| record.value.as_bytes().to_vec())
+        .collect()
 }
 
 #[test]
@@ -108,8 +123,13 @@ fn a_conversation_leaves_no_secret_in_a_log() {
     server.fail_uploads(10);
     server.fail_downloads(10);
     wait(juliet.client.maintain()).unwrap();
-    romeo.encrypt(&[&common::jid("nobody@capulet.lit")], plaintext).unwrap_err();
-    let mut broken = omemo::IncomingMessage { sender: romeo.jid.clone(), message: encrypted.messages[0].clone() };
+    romeo
+        .encrypt(&[&common::jid("nobody@capulet.lit")], plaintext)
+        .unwrap_err();
+    let mut broken = omemo::IncomingMessage {
+        sender: romeo.jid.clone(),
+        message: encrypted.messages[0].clone(),
+    };
     let error = juliet.decrypt(broken.clone()).unwrap_err();
     broken.message.payload.as_mut().unwrap().ciphertext[3] ^= 4;
     let other = juliet.decrypt(broken).unwrap_err();
@@ -119,11 +139,22 @@ fn a_conversation_leaves_no_secret_in_a_log() {
     tracing::error!(?request, "and that");
 
     let heard = eavesdropper.heard();
-    assert!(heard.contains("an operation has ended"), "nothing was heard: {heard}");
+    assert!(
+        heard.contains("an operation has ended"),
+        "nothing was heard: {heard}"
+    );
     assert_unheard(&heard, plaintext.as_bytes(), &[], "a plaintext");
     for (owner, device, records) in [
-        (&romeo.jid, romeo.client.device(), secrets(romeo.client.storage(), "romeo@montague.lit")),
-        (&juliet.jid, juliet.client.device(), secrets(juliet.client.storage(), "juliet@capulet.lit")),
+        (
+            &romeo.jid,
+            romeo.client.device(),
+            secrets(romeo.client.storage(), "romeo@montague.lit"),
+        ),
+        (
+            &juliet.jid,
+            juliet.client.device(),
+            secrets(juliet.client.storage(), "juliet@capulet.lit"),
+        ),
     ] {
         let bundle = server.bundle(owner, &Namespace::OMEMO_2, device).unwrap();
         let public = published(&server, &bundle.identity_key, &bundle);
@@ -142,16 +173,22 @@ fn the_library_itself_logs_no_jid() {
     let subscriber = tracing_subscriber::registry().with(eavesdropper.clone());
     tracing::subscriber::with_default(subscriber, || {
         let server = Server::new();
-        let [romeo, juliet] = ["romeo@montague.lit", "juliet@capulet.lit"].map(|jid| common::open(&server, jid, "phone"));
+        let [romeo, juliet] =
+            ["romeo@montague.lit", "juliet@capulet.lit"].map(|jid| common::open(&server, jid, "phone"));
         romeo.send(&[&juliet.jid], "hello");
         settle(&[&romeo, &juliet]);
         server.fail_uploads(10);
         server.fail_downloads(10);
-        romeo.encrypt(&[&common::jid("nobody@capulet.lit")], "hello").unwrap_err();
+        romeo
+            .encrypt(&[&common::jid("nobody@capulet.lit")], "hello")
+            .unwrap_err();
         wait(juliet.client.maintain()).unwrap();
     });
     let heard = eavesdropper.heard();
-    assert!(heard.contains("an operation has ended"), "nothing was heard: {heard}");
+    assert!(
+        heard.contains("an operation has ended"),
+        "nothing was heard: {heard}"
+    );
     for personal in ["montague", "capulet", "romeo", "juliet", "nobody"] {
         assert!(!heard.contains(personal), "{personal} reached a log: {heard}");
     }

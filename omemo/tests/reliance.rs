@@ -1,0 +1,277 @@
+//! What an operation relies on may change while it is under way: driven by hand, with others acting in between.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use common::{jid, open, open_on, settle};
+use omemo::blocking::{Network as _, wait};
+use omemo::local::{Delivery, Server};
+use omemo::trust::TrustLevel;
+use omemo::{EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace, Settings, Timestamp};
+use omemo_conformance::faults::TestRng;
+use omemo_sansio::Account;
+use omemo_sansio::engine::{Effect, ForeignReply, Operation, Step};
+use omemo_storage::Storage;
+use omemo_storage_memory::MemoryStorage;
+
+const OMEMO_2: Namespace = Namespace::OMEMO_2;
+const ROMEO: &str = "romeo@montague.lit";
+
+type Device = common::Device<MemoryStorage>;
+
+fn account() -> Account {
+    Account::new(Settings::new(jid(ROMEO))).unwrap()
+}
+
+/// Drives an operation on a device's storage and connection. `before` is told of each effect before it is performed.
+fn drive<T>(
+    device: &Device,
+    mut operation: Operation<T>,
+    mut before: impl FnMut(&Effect),
+) -> (Result<T, Error>, Vec<&'static str>) {
+    let mut rng = TestRng::new(u64::from(device.client.device().get()));
+    let mut performed = Vec::new();
+    loop {
+        match operation.advance(now(), &mut rng) {
+            Step::Done(result) => return (result, performed),
+            Step::Perform(effects) => {
+                for effect in effects {
+                    before(&effect);
+                    performed.push(perform(device, &mut operation, effect).unwrap());
+                }
+            }
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    omemo::Clock::now(&omemo::SystemClock)
+}
+
+fn perform<T>(
+    device: &Device,
+    operation: &mut Operation<T>,
+    effect: Effect,
+) -> Result<&'static str, ForeignReply> {
+    let (storage, connection, account) = (device.client.storage(), &device.connection, account());
+    match effect {
+        Effect::Load(load, reply) => operation
+            .fulfil(reply, wait(storage.load(account.id(), &load.query)))
+            .map(|()| "load"),
+        Effect::Store(store, reply) => operation
+            .fulfil(reply, wait(storage.commit(account.id(), &store.batch)))
+            .map(|()| "store"),
+        Effect::DownloadBundle(wanted, reply) => operation
+            .fulfil(reply, connection.download_bundles(&[wanted]).remove(0))
+            .map(|()| "download bundle"),
+        Effect::UploadBundle(upload, reply) => operation
+            .fulfil(reply, connection.upload_bundle(&upload))
+            .map(|()| "upload bundle"),
+        Effect::DownloadDeviceList(wanted, reply) => operation
+            .fulfil(reply, connection.download_device_list(&wanted))
+            .map(|()| "download device list"),
+        Effect::UploadDeviceList(upload, reply) => operation
+            .fulfil(reply, connection.upload_device_list(&upload))
+            .map(|()| "upload device list"),
+        Effect::SendMessage(message, reply) => operation
+            .fulfil(reply, connection.send_message(&message))
+            .map(|()| "send message"),
+        Effect::AskTrust(_, reply) => operation.fulfil(reply, Vec::new()).map(|()| "ask trust"),
+    }
+}
+
+fn romeo_on_memory(server: &Server) -> Device {
+    open_on(server, ROMEO, "phone", MemoryStorage::new())
+}
+
+fn hello(to: &str) -> EncryptRequest {
+    EncryptRequest::new(vec![jid(to)], OMEMO_2, b"hello".to_vec())
+}
+
+#[test]
+fn effects_come_in_the_order_that_keeps_everything_durable() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    settle(&[&juliet]);
+    romeo.receive();
+    let (encrypted, performed) = drive(&romeo, account().encrypt(hello("juliet@capulet.lit")), |_| {});
+    encrypted.unwrap();
+    assert_eq!(performed, ["load", "download bundle", "store"]);
+    juliet.send(&[&romeo.jid], "hello");
+    let Some(Delivery::Message(message)) = romeo.connection.receive() else {
+        panic!()
+    };
+    let (decrypted, performed) = drive(&romeo, account().decrypt(message), |_| {});
+    decrypted.unwrap();
+    assert_eq!(performed, ["load", "store"]);
+    // The ratchet step of the reply is stored before the reply leaves, the mark removed after it has.
+    let (flushed, performed) = drive(&romeo, account().flush(), |_| {});
+    assert_eq!(flushed.unwrap().sent.len(), 2);
+    assert_eq!(
+        performed,
+        [
+            "load",
+            "load",
+            "upload bundle",
+            "store",
+            "send message",
+            "load",
+            "store"
+        ]
+    );
+}
+
+#[test]
+fn trust_that_is_withdrawn_before_the_commit_counts() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    romeo.send(&[&juliet.jid], "hello");
+    let devices = wait(romeo.client.device_information(juliet.jid.clone()))
+        .unwrap()
+        .devices;
+    let key = devices[0].identity_key.unwrap();
+    let mut withdrawn = false;
+    // The message only reads the contact, and writes the session: that it was read must be part of the commit.
+    let (encrypted, _) = drive(&romeo, account().encrypt(hello("juliet@capulet.lit")), |effect| {
+        if let (Effect::Store(..), false) = (effect, withdrawn) {
+            withdrawn = true;
+            wait(
+                romeo
+                    .client
+                    .set_trust(juliet.jid.clone(), key, TrustLevel::DISTRUSTED),
+            )
+            .unwrap();
+        }
+    });
+    assert!(withdrawn);
+    assert!(
+        matches!(
+            encrypted,
+            Err(Error::Encrypt(EncryptFailure::NoEligibleDevices { .. }))
+        ),
+        "{encrypted:?}"
+    );
+}
+
+#[test]
+fn an_absence_that_ends_before_the_commit_counts() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    let mut meanwhile = Vec::new();
+    // Both open a session with her; the second to commit must find the first one's.
+    let (encrypted, _) = drive(&romeo, account().encrypt(hello("juliet@capulet.lit")), |effect| {
+        if let (Effect::Store(..), true) = (effect, meanwhile.is_empty()) {
+            meanwhile = romeo.encrypt(&[&juliet.jid], "meanwhile").unwrap().messages;
+        }
+    });
+    let messages = [meanwhile, encrypted.unwrap().messages].concat();
+    assert_eq!(messages.len(), 2);
+    let sessions: Vec<_> = messages
+        .into_iter()
+        .map(|message| {
+            juliet
+                .decrypt(IncomingMessage {
+                    sender: romeo.jid.clone(),
+                    message,
+                })
+                .unwrap()
+                .new_session
+        })
+        .collect();
+    assert_eq!(sessions, [true, false], "a second session was opened");
+}
+
+#[test]
+fn a_reply_that_is_asked_for_again_while_it_is_sent_is_sent_again() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    juliet.send(&[&romeo.jid], "hello");
+    romeo.receive();
+    let mut replies = 0;
+    let (flushed, _) = drive(&romeo, account().flush(), |effect| {
+        if let Effect::SendMessage(..) = effect {
+            replies += 1;
+            if replies == 1 {
+                renew_reply_mark(&romeo, &juliet);
+            }
+        }
+    });
+    assert!(flushed.unwrap().failed.is_empty());
+    assert_eq!(replies, 2);
+    assert!(romeo.flush().sent.is_empty());
+}
+
+/// Another process takes in 54 messages of a chain: a heartbeat is owed, under the mark of the reply.
+fn renew_reply_mark(romeo: &Device, juliet: &common::Device) {
+    for n in 0..54 {
+        juliet.send(&[&romeo.jid], &n.to_string());
+    }
+    let owed: Vec<bool> = romeo
+        .receive()
+        .into_iter()
+        .map(|result| result.unwrap().flush_wanted)
+        .collect();
+    assert!(owed.contains(&true), "no heartbeat is owed");
+}
+
+#[test]
+fn a_slow_old_upload_does_not_have_the_last_word() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let (juliet, nurse) = (
+        open(&server, "juliet@capulet.lit", "phone"),
+        open(&server, "nurse@capulet.lit", "phone"),
+    );
+    juliet.send(&[&romeo.jid], "hello");
+    romeo.receive();
+    let mut overtaken = false;
+    drive(&romeo, account().flush(), |effect| {
+        if let (Effect::UploadBundle(..), false) = (effect, overtaken) {
+            overtaken = true;
+            // While this upload lingers, another key exchange uses a pre key, and its bundle is published at once.
+            nurse.send(&[&romeo.jid], "hello");
+            romeo.receive();
+            assert!(romeo.flush().failed.is_empty());
+        }
+    })
+    .0
+    .unwrap();
+    assert!(overtaken);
+    let published = server
+        .bundle(&romeo.jid, &OMEMO_2, romeo.client.device())
+        .unwrap();
+    let ids: Vec<u32> = published.pre_keys.keys().map(|id| id.get()).collect();
+    assert_eq!(ids.len(), 100);
+    assert!(
+        ids.contains(&102),
+        "the bundle of before the second key exchange is published: {ids:?}"
+    );
+}
+
+#[test]
+fn a_reply_token_answers_its_own_effect_once() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let mut rng = TestRng::new(1);
+    let (mut one, mut other) = (account().flush(), account().flush());
+    let take_load = |step: Step<_>| match step {
+        Step::Perform(mut effects) => match effects.remove(0) {
+            Effect::Load(load, reply) => (load, reply),
+            effect => panic!("{effect:?}"),
+        },
+        Step::Done(result) => panic!("{result:?}"),
+    };
+    let (load, reply) = take_load(one.advance(now(), &mut rng));
+    let _ = other.advance(now(), &mut rng);
+    let snapshot = || wait(romeo.client.storage().load(account().id(), &load.query));
+    assert_eq!(other.fulfil(reply, snapshot()), Err(ForeignReply));
+    // What was not answered is asked for again; the token of before would do as well, but only one of them.
+    let (_, again) = take_load(one.advance(now(), &mut rng));
+    let (_, once_more) = take_load(one.advance(now(), &mut rng));
+    assert_eq!(one.fulfil(again, snapshot()), Ok(()));
+    assert_eq!(one.fulfil(once_more, snapshot()), Err(ForeignReply));
+}
