@@ -253,8 +253,8 @@ impl Edge {
         }
     }
 
-    /// Some inputs have a result that is no identity key: of small order. The map then has to give that result, and
-    /// the key has to be refused in both its forms.
+    /// Some inputs have a result that is no identity key, because the recorded map takes whatever it is given. The map
+    /// here then has to give the same, and both forms have to be refused as identity keys.
     fn curve_to_ed(
         &self,
         checks: &mut Checks,

@@ -1,9 +1,9 @@
-//! The sets in `vectors/`.
+//! The sets in `vectors/`, and directories of sets.
 
 use std::path::{Path, PathBuf};
 
 use omemo_conformance::vectors::{SetReport, replay_dir, replay_file};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn file(set: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -66,4 +66,34 @@ fn a_directory_is_replayed_whole_or_in_part() {
     let missing = replay_dir(dir, &["xeddsa".to_owned(), "yeddsa".to_owned()]).unwrap();
     assert_eq!((missing.passed(), missing.failed()), (30, 1));
     assert!(!missing.is_success());
+}
+
+#[test]
+fn what_is_no_set_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("broken.json"), "{\"set\": ").unwrap();
+    std::fs::write(dir.path().join("README.md"), "# Vectors").unwrap();
+    let report = replay_dir(dir.path(), &[]).unwrap();
+    assert_eq!(report.sets.len(), 1);
+    assert_eq!(report.sets[0].failed[0].case, "broken.json");
+    let only = ["xeddsa".to_owned()];
+    assert_eq!(replay_dir(dir.path(), &only).unwrap().failed(), 2);
+}
+
+#[test]
+fn what_is_not_supported_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = json!({"set": "x3dh_oldmemo", "namespace": "eu.siacs.conversations.axolotl", "count": 2,
+        "cases": [{"id": "one"}, {"id": "two"}]});
+    std::fs::write(dir.path().join("x3dh_oldmemo.json"), set.to_string()).unwrap();
+    let dumps = dir.path().join("storage_import");
+    std::fs::create_dir(&dumps).unwrap();
+    std::fs::write(dumps.join("dump_0.json"), "{}").unwrap();
+    let report = replay_dir(dir.path(), &[]).unwrap();
+    assert_eq!(
+        report.to_string(),
+        "x3dh_oldmemo: 0 passed, 2 failed (not supported)\n\
+         storage_import: 0 passed, 1 failed (not supported)\n\
+         total: 0 passed, 3 failed\n"
+    );
 }
