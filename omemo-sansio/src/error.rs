@@ -136,15 +136,8 @@ pub enum DecryptFailure {
     #[error("there is no session with device {0}")]
     NoSession(DeviceId),
     /// The device's identity key is not the one it was known by.
-    #[error("device {device} presents another identity key than it is known by")]
-    PublicDataInconsistency {
-        /// The device.
-        device: DeviceId,
-        /// The key it is known by.
-        known: IdentityKey,
-        /// The key in the message.
-        presented: IdentityKey,
-    },
+    #[error(transparent)]
+    PublicDataInconsistency(#[from] Box<Inconsistency>),
     /// The key exchange names a pre key that is not there: it was used before, or never existed.
     #[error("the key exchange needs pre key {0}, which is gone")]
     PreKeyGone(PreKeyId),
@@ -170,6 +163,18 @@ pub enum DecryptFailure {
     Payload(#[source] PayloadError),
 }
 
+/// A device presents another identity key than it is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("device {device} presents another identity key than it is known by")]
+pub struct Inconsistency {
+    /// The device.
+    pub device: DeviceId,
+    /// The key it is known by.
+    pub known: IdentityKey,
+    /// The key in its message or its bundle.
+    pub presented: IdentityKey,
+}
+
 /// How a key exchange that we began failed, for one device.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -183,12 +188,7 @@ pub enum BundleFailure {
     /// The bundle cannot be used.
     Invalid(Arc<KeyExchangeError>),
     /// The bundle holds another identity key than the device is known by.
-    Inconsistent {
-        /// The key it is known by.
-        known: IdentityKey,
-        /// The key in the bundle.
-        presented: IdentityKey,
-    },
+    Inconsistent(Box<Inconsistency>),
 }
 
 impl fmt::Display for BundleFailure {
@@ -198,7 +198,7 @@ impl fmt::Display for BundleFailure {
             Self::NoPreKeys => f.write_str("the bundle holds no pre key"),
             Self::Network(error) => write!(f, "the bundle could not be downloaded: {error}"),
             Self::Invalid(error) => write!(f, "the bundle cannot be used: {error}"),
-            Self::Inconsistent { .. } => f.write_str("the bundle holds another identity key"),
+            Self::Inconsistent(inconsistency) => inconsistency.fmt(f),
         }
     }
 }

@@ -46,7 +46,7 @@ mod settings;
 pub mod trust;
 mod types;
 
-pub use error::{BundleFailure, DecryptFailure, EncryptFailure, Error, NetworkError};
+pub use error::{BundleFailure, DecryptFailure, EncryptFailure, Error, Inconsistency, NetworkError};
 pub use operations::*;
 pub use records::RecordError;
 pub use settings::{InvalidSettings, Settings};

@@ -40,6 +40,15 @@ pub(crate) enum Durability {
     Waived,
 }
 
+impl Durability {
+    const fn synchronous(self) -> &'static str {
+        match self {
+            Self::Required => "FULL",
+            Self::Waived => "OFF",
+        }
+    }
+}
+
 impl SqliteOptions {
     /// The database at a path, or at a URL that begins with `sqlite:`. It is created where there is none.
     ///
@@ -86,8 +95,8 @@ impl SqliteOptions {
         self
     }
 
-    /// Accepts a database that may forget commits after a power failure or a crash. For tests and for data that is
-    /// worth nothing: a ratchet that goes back uses its keys twice.
+    /// Accepts a database that may forget commits after a power failure, and does not wait for the disk then
+    /// (`synchronous = OFF`). For tests and for data that is worth nothing: a ratchet that goes back uses its keys twice.
     #[must_use]
     pub fn allow_volatile(mut self) -> Self {
         self.durability = Durability::Waived;
@@ -115,7 +124,7 @@ impl SqliteOptions {
             .connect
             .clone()
             .busy_timeout(self.busy_timeout)
-            .pragma("synchronous", "FULL")
+            .pragma("synchronous", self.durability.synchronous())
             .pragma("fullfsync", "ON")
             .pragma("checkpoint_fullfsync", "ON")
             .pragma("secure_delete", "ON")

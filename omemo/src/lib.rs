@@ -55,8 +55,8 @@ pub use omemo_sansio::trust;
 pub use omemo_sansio::{
     BareJid, Bundle, BundleFailure, CatchUp, Content, DecryptFailure, Decrypted, DeviceAddress, DeviceId,
     DeviceInformation, DeviceList, DeviceListChange, Devices, EncryptFailure, EncryptRequest, Encrypted,
-    EncryptedMessage, Error, Flushed, IncomingMessage, Maintained, Namespace, NetworkError, OutboxFailure,
-    OutboxItem, Sender, Settings, SkipReason, SkippedDevice, Timestamp,
+    EncryptedMessage, Error, Flushed, IncomingMessage, Inconsistency, Maintained, Namespace, NetworkError,
+    OutboxFailure, OutboxItem, Sender, Settings, SkipReason, SkippedDevice, Timestamp,
 };
 pub use time::{Clock, SystemClock, Timer};
 

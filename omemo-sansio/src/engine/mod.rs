@@ -1,4 +1,4 @@
-//! How an operation runs: a plain function over a [`View`], run again from its start whenever the view lacks something,
+//! How an operation runs: a plain function over a view, run again from its start whenever the view lacks something,
 //! and one atomic commit at the end.
 
 mod effect;

@@ -1,5 +1,6 @@
 //! Decrypting a message.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -11,7 +12,7 @@ use super::receive::receive;
 use super::set_trust::{judge, meaning};
 use super::{mark, own_account, within};
 use crate::engine::{DownloadDeviceList, Env, Stop, View};
-use crate::error::DecryptFailure;
+use crate::error::{DecryptFailure, Inconsistency};
 use crate::keys::IdentityKey;
 use crate::protocol::{Incoming, Protocol};
 use crate::ratchet::Session;
@@ -277,7 +278,9 @@ fn open_element(
         .map_err(DecryptFailure::Payload)?;
     let content = match &message.payload {
         None => {
-            protocol.without_payload(&material).map_err(DecryptFailure::Payload)?;
+            protocol
+                .without_payload(&material)
+                .map_err(DecryptFailure::Payload)?;
             Content::Empty
         }
         Some(payload) => Content::Plaintext(
@@ -342,11 +345,11 @@ fn check_identity(
     let device = origin.device;
     let known = contact.device(device).and_then(|device| device.identity);
     if let Some(known) = known.filter(|known| *known != presented) {
-        return Err(DecryptFailure::PublicDataInconsistency {
+        return Err(DecryptFailure::from(Box::new(Inconsistency {
             device,
             known,
             presented,
-        }
+        }))
         .into());
     }
     if let Some(level) = contact.trust.get(&presented.curve25519())

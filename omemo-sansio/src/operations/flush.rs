@@ -273,7 +273,7 @@ fn bundle_for(
     };
     Ok(view
         .bundle(request)
-        .map(|answer| usable_bundle(settings, &reply.namespace, answer, known)))
+        .map(|answer| usable_bundle(settings, &reply.namespace, answer, reply.device, known)))
 }
 
 /// Encrypts the empty messages that are owed; they leave once their sessions are committed.

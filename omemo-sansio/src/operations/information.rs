@@ -120,7 +120,7 @@ fn identify(
         let Some(answer) = view.bundle(request) else {
             continue;
         };
-        match usable_bundle(settings, &namespace, answer, None) {
+        match usable_bundle(settings, &namespace, answer, *id, None) {
             Ok(bundle) => device.identify(bundle.identity_key),
             Err(failure) => unidentified.push((*id, failure)),
         }

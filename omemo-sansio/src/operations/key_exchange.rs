@@ -1,12 +1,13 @@
 //! Opening sessions: from a bundle, or because a key exchange arrived.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use rand_core::Rng;
 
 use super::{catch_up, mark, pool};
 use crate::engine::{Env, Stop, View};
-use crate::error::{BundleFailure, DecryptFailure};
+use crate::error::{BundleFailure, DecryptFailure, Inconsistency};
 use crate::keys::IdentityKey;
 use crate::protocol::{KeyExchange, Message, Protocol};
 use crate::ratchet::{Accepted, KeyExchangeError, OwnKeys, Session, SkippedKeys};
@@ -19,6 +20,7 @@ pub(super) fn usable_bundle(
     settings: &Settings,
     namespace: &Namespace,
     answer: &Result<Option<Bundle>, NetworkError>,
+    device: DeviceId,
     known: Option<IdentityKey>,
 ) -> Result<Bundle, BundleFailure> {
     let bundle = match answer {
@@ -27,10 +29,12 @@ pub(super) fn usable_bundle(
         Err(error) => return Err(BundleFailure::Network(error.clone())),
     };
     if let Some(known) = known.filter(|known| *known != bundle.identity_key) {
-        return Err(BundleFailure::Inconsistent {
+        let presented = bundle.identity_key;
+        return Err(BundleFailure::Inconsistent(Box::new(Inconsistency {
+            device,
             known,
-            presented: bundle.identity_key,
-        });
+            presented,
+        })));
     }
     let Some(protocol) = settings.protocol(namespace) else {
         return Err(BundleFailure::Missing);

@@ -123,7 +123,7 @@ impl Account {
     /// Begins a catch-up with the archive: until its end used pre keys are hidden instead of deleted, and replies wait
     /// in the outbox. It is given up after a day.
     pub fn begin_catch_up(&self) -> Operation<CatchUp> {
-        self.operation(|view, env, settings| catch_up::begin(view, env, settings))
+        self.operation(catch_up::begin)
     }
 
     /// Ends a catch-up. With the last one, hidden pre keys are deleted and replies may leave the outbox.
@@ -133,12 +133,12 @@ impl Account {
 
     /// Empties the outbox: publishes what is marked, sends the replies that are owed.
     pub fn flush(&self) -> Operation<Flushed> {
-        self.operation(|view, env, settings| flush::flush(view, env, settings))
+        self.operation(flush::flush)
     }
 
     /// Rotates signed pre keys, refills pre keys, drops what has expired and empties the outbox.
     pub fn maintain(&self) -> Operation<Maintained> {
-        self.operation(|view, env, settings| maintain::maintain(view, env, settings))
+        self.operation(maintain::maintain)
     }
 
     fn operation<T>(

@@ -13,6 +13,9 @@ use crate::ratchet::{DecryptError, Session, SkippedKeys};
 use crate::records::{Archive, MarkPlace, place};
 use crate::settings::Settings;
 
+/// How a session took a key element.
+type Opened = Result<Zeroizing<Vec<u8>>, DecryptError>;
+
 /// After how many messages of a chain without answer the ratchet is moved on by an empty message (XEP-0384, section 6:
 /// the first message with a counter of 53 or higher). Said again as often, should that be lost.
 const HEARTBEAT: u32 = 53;
@@ -100,7 +103,7 @@ fn in_archive(
     origin: &Origin<'_>,
     message: &Message,
     key_exchange: Option<&KeyExchange>,
-) -> Result<Option<Result<Zeroizing<Vec<u8>>, DecryptError>>, Stop> {
+) -> Result<Option<Opened>, Stop> {
     let key = place::archive(origin.jid, &origin.namespace, origin.device)?;
     view.require([
         key.clone(),

@@ -194,7 +194,7 @@ impl Recipients {
             let Some(answer) = view.bundle(request) else {
                 continue;
             };
-            match key_exchange::usable_bundle(settings, &target.namespace, answer, entry.identity) {
+            match key_exchange::usable_bundle(settings, &target.namespace, answer, *device, entry.identity) {
                 Ok(bundle) => {
                     if entry.identity.is_none() {
                         entry.identify(bundle.identity_key);
