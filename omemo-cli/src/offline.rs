@@ -7,8 +7,8 @@ use omemo::blocking::{Client, Network};
 use omemo::keys::PublicKey;
 use omemo::trust::{BlindTrustBeforeVerification, Trust, TrustLevel, TrustPolicy};
 use omemo::{
-    BareJid, Bundle, DeviceList, DownloadBundle, DownloadDeviceList, NetworkError, SendMessage, Settings,
-    UploadBundle, UploadDeviceList,
+    BareJid, Bundle, DeviceList, DownloadBundle, DownloadDeviceList, Error, NetworkError, SendMessage,
+    Settings, UploadBundle, UploadDeviceList,
 };
 use omemo_storage::{
     AccountId, AnyStorage, Batch, Committed, Cursor, ErrorKind, Page, Query, RecordInfo, Snapshot, Storage,
@@ -24,15 +24,16 @@ pub(crate) type Onlooker = Client<ReadOnly, Offline>;
 pub(crate) fn look(storage: AnyStorage, jid: &BareJid) -> Result<Onlooker, Failure> {
     let mut settings = Settings::new(jid.clone());
     settings.trust = Arc::new(AnyLevel);
-    Ok(Client::open(Client::builder(
-        settings,
-        ReadOnly(storage),
-        Offline,
-    ))?)
+    match Client::open(Client::builder(settings, ReadOnly(storage), Offline)) {
+        Ok(client) => Ok(client),
+        // It would have begun with the list of the account's other devices.
+        Err(Error::Network { .. }) => Err(Failure::new("no device of this account was ever opened here")),
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// A storage that takes no writes. A commit that only validates what was read is granted: what is shown is how it was at
-/// the time of reading.
+/// A storage that takes no writes. A commit that only validates what was read is granted: what is shown is how it was when
+/// it was read.
 pub(crate) struct ReadOnly(AnyStorage);
 
 impl Storage for ReadOnly {

@@ -7,8 +7,8 @@ use omemo::keys::Fingerprint;
 use omemo::local::{Connection, Delivery, Server};
 use omemo::trust::TrustLevel;
 use omemo::{
-    BareJid, Content, DecryptFailure, DeviceAddress, DeviceInformation, EncryptRequest, Encrypted,
-    EncryptedMessage, Error, Namespace, Settings,
+    BareJid, Clock, Content, DecryptFailure, DeviceAddress, DeviceInformation, EncryptRequest, Encrypted,
+    EncryptedMessage, Error, Namespace, Settings, SystemClock, Timestamp,
 };
 use omemo_storage::blocking::wait;
 use omemo_storage::{Counts, Metered};
@@ -19,6 +19,22 @@ use super::letter;
 use super::person::Careful;
 use crate::failure::Failure;
 
+/// The moment at which all of the demo happens, lest the second in which something arrives change what is counted.
+#[derive(Clone, Copy)]
+pub(super) struct Moment(Timestamp);
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        Self(SystemClock.now())
+    }
+}
+
+impl Clock for Moment {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
 /// A device that runs.
 pub(super) struct Device {
     role: Role,
@@ -26,6 +42,7 @@ pub(super) struct Device {
     partner: BareJid,
     client: Client<Metered<SqliteStorage>, Connection>,
     owner: Careful,
+    moment: Moment,
     /// Whether something may have to be sent that nobody said.
     owes: bool,
 }
@@ -42,7 +59,12 @@ pub(super) enum Heard {
 
 impl Device {
     /// Starts the device on its file in `directory`, the first time with a new identity.
-    pub(super) fn start(role: Role, directory: &Path, server: &Server) -> Result<Self, Failure> {
+    pub(super) fn start(
+        role: Role,
+        directory: &Path,
+        server: &Server,
+        moment: Moment,
+    ) -> Result<Self, Failure> {
         let (jid, partner) = (role.person().jid()?, role.person().partner().jid()?);
         let file = directory.join(role.file());
         let storage =
@@ -51,13 +73,15 @@ impl Device {
         let connection = server.connect(&jid, role.name());
         let builder = Client::builder(Settings::new(jid.clone()), Metered::new(storage), connection)
             .label(role.name())
-            .prompt(owner.clone());
+            .prompt(owner.clone())
+            .clock(moment);
         Ok(Self {
             role,
             jid,
             partner,
             client: Client::open(builder)?,
             owner,
+            moment,
             owes: true,
         })
     }
@@ -108,7 +132,7 @@ impl Device {
 
     /// Encrypts a text to the partner, and to the own account's other devices.
     pub(super) fn encrypt(&self, text: &str) -> Result<Result<Encrypted, Error>, Failure> {
-        let envelope = letter::seal(text, &self.jid, &self.partner)?;
+        let envelope = letter::seal(text, &self.jid, &self.partner, self.moment.0)?;
         let request = EncryptRequest::new(vec![self.partner.clone()], Namespace::OMEMO_2, envelope);
         Ok(self.client.encrypt(request))
     }
@@ -151,7 +175,7 @@ impl Device {
         } else {
             &self.jid
         };
-        Ok(Heard::Text(letter::open(&plaintext, &sender, to)?))
+        Ok(Heard::Text(letter::open(&plaintext, &sender, to, self.moment.0)?))
     }
 
     /// Sends what is owed.

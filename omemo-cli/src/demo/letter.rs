@@ -2,7 +2,7 @@
 
 use getrandom::SysRng;
 use minidom::Element;
-use omemo::{BareJid, Clock, SystemClock};
+use omemo::{BareJid, Timestamp};
 use omemo_xml::XmlError;
 use omemo_xml::sce::{Destination, Envelope, Expectations, SentTime};
 use rand_core::UnwrapErr;
@@ -15,23 +15,28 @@ const CLIENT: &str = "jabber:client";
 const TOLERANCE: u64 = 60;
 
 /// Puts a text in an envelope.
-pub(super) fn seal(text: &str, from: &BareJid, to: &BareJid) -> Result<Vec<u8>, XmlError> {
+pub(super) fn seal(text: &str, from: &BareJid, to: &BareJid, now: Timestamp) -> Result<Vec<u8>, XmlError> {
     let body = Element::builder("body", CLIENT).append(text).build();
     Envelope::new(vec![body])
         .with_from(from)
         .with_to(to)
-        .with_time(SystemClock.now())
+        .with_time(now)
         .to_bytes(&mut UnwrapErr(SysRng))
 }
 
 /// Takes the text out of an envelope that `from` has to have written to `to`, just now.
-pub(super) fn open(plaintext: &[u8], from: &BareJid, to: &BareJid) -> Result<String, Failure> {
+pub(super) fn open(
+    plaintext: &[u8],
+    from: &BareJid,
+    to: &BareJid,
+    now: Timestamp,
+) -> Result<String, Failure> {
     let envelope = Envelope::from_bytes(plaintext)?;
     let expected = Expectations {
         sender: from,
         destination: Destination::Account(to),
         sent: Some(SentTime {
-            at: SystemClock.now(),
+            at: now,
             tolerance: TOLERANCE,
         }),
     };

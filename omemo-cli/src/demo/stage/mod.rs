@@ -2,6 +2,8 @@
 
 mod scene;
 mod talk;
+#[cfg(test)]
+mod tests;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +15,7 @@ use omemo::{DeviceAddress, EncryptedMessage};
 
 use super::cast::Role;
 use super::counts::Ledger;
-use super::device::Device;
+use super::device::{Device, Moment};
 use super::wire::Wire;
 use crate::failure::Failure;
 
@@ -23,6 +25,7 @@ pub(super) struct Stage<'a> {
     directory: &'a Path,
     server: Server,
     wire: Wire,
+    moment: Moment,
     devices: BTreeMap<Role, Device>,
     names: BTreeMap<DeviceAddress, Role>,
     lines: Vec<Line>,
@@ -51,6 +54,7 @@ impl<'a> Stage<'a> {
             out,
             directory,
             wire: Wire::tap(&server)?,
+            moment: Moment::now(),
             server,
             devices: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -89,7 +93,7 @@ impl<'a> Stage<'a> {
 
     /// A device is started for the first time.
     pub(super) fn enter(&mut self, role: Role) -> Result<(), Failure> {
-        let device = Device::start(role, self.directory, &self.server)?;
+        let device = Device::start(role, self.directory, &self.server, self.moment)?;
         let (address, fingerprint) = (device.address(), device.fingerprint()?);
         let what = format!("{} as device {}", address.jid, address.device);
         self.tell(role, "joins", &what)?;
@@ -115,7 +119,7 @@ impl<'a> Stage<'a> {
 
     /// A device that was killed is started again.
     pub(super) fn restart(&mut self, role: Role) -> Result<(), Failure> {
-        let device = Device::start(role, self.directory, &self.server)?;
+        let device = Device::start(role, self.directory, &self.server, self.moment)?;
         let address = device.address();
         if self.name(&address)? != role {
             return Err(Failure::new(format!("{role} is another device now")));

@@ -1,0 +1,55 @@
+//! What the tests of the command share.
+#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+use std::path::Path;
+use std::process::Command;
+
+/// What a run of the command left.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+pub fn omemo(arguments: &[&str]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_omemo"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    Run {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A run that must go well and have nothing to complain about.
+pub fn good(arguments: &[&str]) -> String {
+    let run = omemo(arguments);
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
+    run.out
+}
+
+pub fn demo_in(directory: &Path) -> String {
+    good(&["demo", "--dir", directory.to_str().unwrap()])
+}
+
+pub fn url(directory: &Path, file: &str) -> String {
+    format!("sqlite:{}", directory.join(file).display())
+}
+
+/// The fingerprints in an output: lines of eight groups of eight digits.
+pub fn fingerprints(out: &str) -> Vec<&str> {
+    out.lines()
+        .map(str::trim)
+        .filter(|line| {
+            let groups: Vec<_> = line.split(' ').collect();
+            groups.len() == 8 && groups.iter().all(|group| is_hex(group, 8))
+        })
+        .collect()
+}
+
+pub fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.chars().all(|digit| digit.is_ascii_hexdigit())
+}
