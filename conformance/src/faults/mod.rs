@@ -1,6 +1,6 @@
 //! Faults at every effect of every operation.
 //!
-//! A [story](story) has three devices of two accounts do everything an account can be asked to do. It is told once
+//! A story has three devices of two accounts do everything an account can be asked to do. It is told once
 //! without faults to count its effects, then once for each effect and each way that effect can go wrong: it fails, the
 //! process dies before or after it, a commit meets a conflict, or its answer is lost. Whoever is interrupted does what
 //! an application would do: it opens its storage again and asks again. At the end every message must have been read
