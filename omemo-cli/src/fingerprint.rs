@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::inspect::{accounts, records};
 use crate::offline::{Onlooker, look};
 use crate::storage_url::storage_by_url;
+use crate::text::shown;
 
 /// What stands before the JID in the name of the partition that holds what is known of a contact.
 const CONTACT: &str = "contact/";
@@ -38,11 +39,11 @@ pub(crate) fn run(url: &str, only: Option<&str>, out: &mut impl Write) -> Result
 fn show_account(storage: &AnyStorage, account: &AccountId, out: &mut impl Write) -> Result<(), Failure> {
     let own = jid(account.as_str())?;
     let client = look(storage.clone(), &own)?;
-    writeln!(out, "{own}")?;
+    writeln!(out, "{}", shown(own.as_str()))?;
     show_devices(&client, &own, out)?;
     for contact in contacts(storage, account)? {
         if contact != own {
-            writeln!(out, "\n  {contact}")?;
+            writeln!(out, "\n  {}", shown(contact.as_str()))?;
             show_devices(&client, &contact, out)?;
         }
     }
@@ -86,27 +87,23 @@ fn show_devices(client: &Onlooker, of: &BareJid, out: &mut impl Write) -> Result
 
 fn show_device(device: &DeviceInformation, out: &mut impl Write) -> Result<(), Failure> {
     let level = match (&device.level, device.identity_key) {
-        _ if device.is_own => "this device",
-        (Some(level), _) => level.as_str(),
-        (None, Some(_)) => "undecided",
-        (None, None) => "",
+        _ if device.is_own => Some("this device"),
+        (Some(level), _) => Some(level.as_str()),
+        (None, Some(_)) => Some("undecided"),
+        (None, None) => None,
     };
     let listed = device.protocols.get(&Namespace::OMEMO_2).copied() == Some(true);
-    let details = [
-        device
-            .label
-            .as_deref()
-            .map(|label| label.escape_debug().to_string()),
-        Some(level.to_owned()).filter(|level| !level.is_empty()),
-        (!listed).then(|| "not on the device list".to_owned()),
-    ];
-    let details: Vec<_> = details.into_iter().flatten().collect();
-    let fingerprint = device
-        .identity_key
-        .map_or("its key was never received".to_owned(), |key| {
-            key.fingerprint().to_string()
-        });
-    writeln!(out, "    {:<10}  {}", device.device.get(), details.join(", "))?;
-    writeln!(out, "    {:<10}  {fingerprint}", "")?;
+    let unlisted = (!listed).then_some("not on the device list");
+    let details: Vec<_> = [device.label.as_deref(), level, unlisted]
+        .into_iter()
+        .flatten()
+        .map(shown)
+        .collect();
+    let fingerprint = match device.identity_key {
+        Some(key) => key.fingerprint().to_string(),
+        None => "its key was never received".to_owned(),
+    };
+    let first = format!("    {:<10}  {}", device.device.get(), details.join(", "));
+    writeln!(out, "{}\n                {fingerprint}", first.trim_end())?;
     Ok(())
 }

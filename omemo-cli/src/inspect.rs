@@ -7,7 +7,7 @@ use omemo_storage::{AccountId, AnyStorage, Cursor, Page, RecordInfo, StorageErro
 
 use crate::failure::Failure;
 use crate::storage_url::storage_by_url;
-use crate::text::{counted, grouped};
+use crate::text::{counted, grouped, shown};
 
 /// How many entries are asked for at a time.
 const PAGE: usize = 500;
@@ -59,17 +59,17 @@ fn list(account: &AccountId, records: &[RecordInfo], out: &mut impl Write) -> Re
         .map(|record| record.key.item.as_str().chars().count())
         .max()
         .unwrap_or_default();
-    writeln!(out, "{account}")?;
+    writeln!(out, "{}", shown(account.as_str()))?;
     for partition in records.chunk_by(|one, other| one.key.partition == other.key.partition) {
         if let Some(first) = partition.first() {
-            writeln!(out, "  {}", first.key.partition)?;
+            writeln!(out, "  {}", shown(first.key.partition.as_str()))?;
         }
         for record in partition {
             let (item, revision, bytes) = (&record.key.item, revision(record), grouped(record.bytes as u64));
             writeln!(
                 out,
                 "    {item:<width$}  {revision}  {bytes:>9} bytes",
-                item = item.as_str()
+                item = shown(item.as_str())
             )?;
         }
     }

@@ -1,4 +1,4 @@
-//! Numbers for people.
+//! Numbers and names for people.
 
 /// A number with its thousands apart: `12,345`.
 pub(crate) fn grouped(number: u64) -> String {
@@ -19,6 +19,19 @@ pub(crate) fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{plural}", grouped(number))
 }
 
+/// A name that others have chosen: control characters do not reach the terminal.
+pub(crate) fn shown(name: &str) -> String {
+    let mut text = String::new();
+    for character in name.chars() {
+        if character.is_control() {
+            text.extend(character.escape_unicode());
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +48,10 @@ mod tests {
     fn one_is_not_many() {
         assert_eq!(counted(1, "byte"), "1 byte");
         assert_eq!(counted(2_000, "byte"), "2,000 bytes");
+    }
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        assert_eq!(shown("romeo's \u{1b}[2Jphone\n"), "romeo's \\u{1b}[2Jphone\\u{a}");
     }
 }

@@ -131,11 +131,7 @@ fn what_cannot_be_known_is_said() {
 
     let url = url(directory.path(), "omemo.db");
     let out = good(&["fingerprint", &url, "--account", romeo.as_str()]);
-    assert!(
-        out.contains(
-            "\n  juliet@capulet.lit\n    4711        \n                its key was never received\n"
-        )
-    );
+    assert!(out.contains("\n  juliet@capulet.lit\n    4711\n                its key was never received\n"));
     assert!(out.contains("\n  nurse@capulet.lit\n    its device list was never received\n"));
     assert_eq!(fingerprints(&out).len(), 1);
     // Both accounts, one after the other.
