@@ -1,91 +1,25 @@
 //! Decrypting a message.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
 
-use zeroize::Zeroizing;
-
-use super::device_list::apply_list;
+use super::decrypted::{Content, Decrypted, IncomingMessage};
 use super::key_exchange::{self, Origin};
 use super::receive::receive;
-use super::set_trust::{judge, meaning};
+use super::sender::{check_identity, known_sender, presented_identity, record};
 use super::{mark, own_account, within};
-use crate::engine::{DownloadDeviceList, Env, Stop, View};
-use crate::error::{DecryptFailure, Inconsistency};
-use crate::keys::IdentityKey;
-use crate::protocol::{Incoming, Protocol};
+use crate::engine::{Env, Stop, View};
+use crate::error::DecryptFailure;
+use crate::protocol::Protocol;
 use crate::ratchet::Session;
 use crate::records::{AccountRecord, Contact, MarkPlace, place};
 use crate::settings::Settings;
-use crate::trust::{Trust, TrustLevel};
-use crate::{BareJid, DeviceId, EncryptedMessage, Error, KeyElement, MAX_KEY_ELEMENTS, Namespace};
+use crate::{EncryptedMessage, Error, KeyElement, MAX_KEY_ELEMENTS};
 
 /// The most bytes a payload may have: 10 MiB.
 pub const MAX_PAYLOAD: usize = 10 << 20;
 
-/// How long a device that is not listed causes no further refresh of the contact's device list: a minute.
-const REFRESH_INTERVAL: u64 = 60;
-
 /// How long a device gets no further session that it did not ask for: a day.
 const REPAIR_INTERVAL: u64 = 86_400;
-
-/// A message that came in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IncomingMessage {
-    /// The account that sent it: the bare JID of `from`, in a group chat the participant's real one.
-    pub sender: BareJid,
-    /// The message.
-    pub message: EncryptedMessage,
-}
-
-/// A message that was decrypted.
-#[derive(Debug)]
-pub struct Decrypted {
-    /// What it says.
-    pub content: Content,
-    /// Who said it.
-    pub sender: Sender,
-    /// The protocol.
-    pub namespace: Namespace,
-    /// Whether it opened a new session.
-    pub new_session: bool,
-    /// Whether something was put in the outbox: flush it soon.
-    pub flush_wanted: bool,
-}
-
-/// What a message says.
-#[derive(PartialEq, Eq)]
-pub enum Content {
-    /// The plaintext. In OMEMO 2 an SCE envelope (XEP-0420), whose affixes must be checked.
-    Plaintext(Zeroizing<Vec<u8>>),
-    /// Nothing: the message only moved the session forward.
-    Empty,
-}
-
-impl fmt::Debug for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plaintext(plaintext) => write!(f, "Plaintext({} bytes)", plaintext.len()),
-            Self::Empty => f.write_str("Empty"),
-        }
-    }
-}
-
-/// Who sent a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
-    /// The account.
-    pub jid: BareJid,
-    /// The device.
-    pub device: DeviceId,
-    /// The identity key that authenticated the message.
-    pub identity_key: IdentityKey,
-    /// What the trust policy makes of that key. Never [`Trust::Distrusted`]; what is undecided should be shown so.
-    pub trust: Trust,
-    /// The level of the key, if it has one.
-    pub level: Option<TrustLevel>,
-}
 
 pub(super) fn decrypt(
     view: &mut View,
@@ -200,58 +134,6 @@ fn own_elements<'a>(
     }
 }
 
-/// What is known of the sender. A device that is not listed causes one refresh of the list, at most once a minute.
-fn known_sender(
-    view: &mut View,
-    env: &Env<'_>,
-    settings: &Settings,
-    origin: &Origin<'_>,
-) -> Result<Contact, Stop> {
-    let Origin {
-        jid,
-        device,
-        namespace,
-    } = origin;
-    let key = place::contact(jid)?;
-    let mut contact = view.take::<Contact>(&key)?.unwrap_or_default();
-    if contact.devices.contains_key(device) {
-        return Ok(contact);
-    }
-    let not_found = || DecryptFailure::SenderNotFound(*device);
-    let refreshed = contact.refreshed.get(namespace);
-    if refreshed.is_some_and(|at| env.now - *at < REFRESH_INTERVAL) {
-        return Err(not_found().into());
-    }
-    let request = DownloadDeviceList {
-        namespace: namespace.clone(),
-        jid: (*jid).clone(),
-    };
-    let Some(answer) = view.device_list(request)? else {
-        return Err(Stop::Need);
-    };
-    let list = answer.map_err(|source| Error::Network {
-        what: "the download of the sender's device list",
-        source,
-    })?;
-    let list = list.unwrap_or_default();
-    if *jid == &settings.jid {
-        // A stale own list must not drop this device; taking it in whole is left to the update that follows.
-        for (id, entry) in &list.devices {
-            let listed = contact.devices.entry(*id).or_default();
-            listed.claim_label(entry.label.clone());
-            listed.protocols.insert(namespace.clone(), true);
-        }
-        contact.refreshed.insert(namespace.clone(), env.now);
-    } else {
-        apply_list(&mut contact, namespace, &list, env.now);
-    }
-    if contact.devices.contains_key(device) {
-        return Ok(contact);
-    }
-    view.put_changed(&key, contact)?;
-    Err(Stop::FailKeeping(not_found().into()))
-}
-
 /// Decrypts the message by one key element.
 #[allow(clippy::too_many_arguments, reason = "what is known of the message by now")]
 fn open_element(
@@ -290,23 +172,8 @@ fn open_element(
         ),
     };
 
-    // Only now is anything that the message carries authenticated.
-    let device = contact.devices.entry(origin.device).or_default();
-    if device.identity.is_none() {
-        device.identify(identity_key);
-    }
-    let (trust, first_level) = judge(settings, origin.jid, &identity_key, &contact.trust)?;
-    if let Some(level) = first_level {
-        contact.trust.insert(identity_key.curve25519(), level);
-    }
-    let level = contact.trust.get(&identity_key.curve25519()).cloned();
-    let sender = Sender {
-        jid: origin.jid.clone(),
-        device: origin.device,
-        identity_key,
-        trust,
-        level,
-    };
+    // Only now is anything that the message carries authentic.
+    let sender = record(settings, origin, contact, identity_key)?;
     let new_session = incoming.key_exchange.is_some() && had_session.is_none();
     let reply = MarkPlace::Reply(origin.namespace.clone(), origin.jid.clone(), origin.device);
     let flush_wanted = view.is_marked(&reply)?;
@@ -317,47 +184,6 @@ fn open_element(
         new_session,
         flush_wanted,
     })
-}
-
-/// The identity key the message claims: that of its key exchange, or that of the session.
-fn presented_identity(
-    view: &mut View,
-    origin: &Origin<'_>,
-    incoming: &Incoming,
-) -> Result<IdentityKey, Stop> {
-    if let Some(key_exchange) = &incoming.key_exchange {
-        return Ok(key_exchange.identity_key);
-    }
-    let session = view.read::<Session>(&place::session(origin.jid, &origin.namespace, origin.device)?)?;
-    match session {
-        Some(session) => Ok(session.peer_identity()),
-        None => Err(DecryptFailure::NoSession(origin.device).into()),
-    }
-}
-
-/// Refuses keys that are distrusted, and keys other than the one the device is known by.
-fn check_identity(
-    settings: &Settings,
-    origin: &Origin<'_>,
-    contact: &Contact,
-    presented: IdentityKey,
-) -> Result<(), Stop> {
-    let device = origin.device;
-    let known = contact.device(device).and_then(|device| device.identity);
-    if let Some(known) = known.filter(|known| *known != presented) {
-        return Err(DecryptFailure::from(Box::new(Inconsistency {
-            device,
-            known,
-            presented,
-        }))
-        .into());
-    }
-    if let Some(level) = contact.trust.get(&presented.curve25519())
-        && meaning(settings, level)? == Trust::Distrusted
-    {
-        return Err(DecryptFailure::SenderDistrusted(presented).into());
-    }
-    Ok(())
 }
 
 /// The message cannot be decrypted. Nothing changes, except that a listed device that writes in a session not known

@@ -1,7 +1,9 @@
 //! The operations: what an account can be asked to do, each an ordinary function over a view.
 
 mod catch_up;
+mod decisions;
 mod decrypt;
+mod decrypted;
 mod device_list;
 mod encrypt;
 mod flush;
@@ -12,6 +14,8 @@ mod open;
 mod pool;
 mod receive;
 mod recipients;
+mod replies;
+mod sender;
 mod set_trust;
 
 use alloc::string::String;
@@ -21,7 +25,8 @@ use alloc::vec::Vec;
 use omemo_storage::AccountId;
 
 pub use catch_up::CatchUp;
-pub use decrypt::{Content, Decrypted, IncomingMessage, MAX_PAYLOAD, Sender};
+pub use decrypt::MAX_PAYLOAD;
+pub use decrypted::{Content, Decrypted, IncomingMessage, Sender};
 pub use device_list::DeviceListChange;
 pub use encrypt::{EncryptRequest, Encrypted, MAX_RECIPIENTS};
 pub use flush::{Flushed, OutboxFailure, OutboxItem};
