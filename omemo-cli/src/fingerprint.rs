@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use omemo::{BareJid, DeviceInformation, Error, Namespace};
+use omemo::{BareJid, DeviceInformation, Namespace};
 use omemo_storage::{AccountId, AnyStorage};
 
 use crate::failure::Failure;
@@ -66,15 +66,10 @@ fn jid(text: &str) -> Result<BareJid, Failure> {
 }
 
 fn show_devices(client: &Onlooker, of: &BareJid, out: &mut impl Write) -> Result<(), Failure> {
-    let known = match client.device_information(of.clone()) {
-        Ok(known) => known,
-        Err(Error::Network { .. }) => {
-            writeln!(out, "    its device list was never received")?;
-            return Ok(());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if known.devices.is_empty() {
+    let known = client.device_information(of.clone())?;
+    if !known.unlisted.is_empty() {
+        writeln!(out, "    its device list was never received")?;
+    } else if known.devices.is_empty() {
         writeln!(out, "    no devices")?;
     }
     // This device first.

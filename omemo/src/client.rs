@@ -173,8 +173,8 @@ impl<S: Storage, N: Network> Client<S, N> {
     ///
     /// # Errors
     ///
-    /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`], [`Error::UnknownTrustLevel`]; [`Error::Network`]
-    /// if a device list that is lacking cannot be downloaded.
+    /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`], [`Error::UnknownTrustLevel`]. What cannot be
+    /// downloaded is in the answer.
     pub async fn device_information(&self, jid: BareJid) -> Result<Devices, Error> {
         self.driver
             .run(Request::Repeatable, |account| account.device_information(jid))

@@ -53,10 +53,11 @@ pub use omemo_sansio::engine::{
 pub use omemo_sansio::keys::{self, IdentityKey};
 pub use omemo_sansio::trust;
 pub use omemo_sansio::{
-    BareJid, Bundle, BundleFailure, CatchUp, Content, DecryptFailure, Decrypted, DeviceAddress, DeviceId,
-    DeviceInformation, DeviceList, DeviceListChange, Devices, EncryptFailure, EncryptRequest, Encrypted,
-    EncryptedMessage, Error, Flushed, IncomingMessage, Inconsistency, Maintained, Namespace, NetworkError,
-    OutboxFailure, OutboxItem, Sender, Settings, SkipReason, SkippedDevice, Timestamp,
+    BareJid, Bundle, BundleFailure, CatchUp, Content, DecryptFailure, Decrypted, DeviceAddress, DeviceEntry,
+    DeviceId, DeviceInformation, DeviceList, DeviceListChange, Devices, EncryptFailure, EncryptRequest,
+    Encrypted, EncryptedMessage, Error, Flushed, IncomingMessage, Inconsistency, Label, Maintained,
+    Namespace, NetworkError, OutboxFailure, OutboxItem, PreKeyId, PublicSignedPreKey, Sender, Settings,
+    SkipReason, SkippedDevice, Timestamp,
 };
 pub use time::{Clock, SystemClock, Timer};
 

@@ -4,6 +4,7 @@
 mod common;
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use common::{jid, open, open_on, text};
@@ -11,7 +12,7 @@ use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
 use omemo::{Client, EncryptRequest, IncomingMessage, Namespace, Settings};
 use omemo_storage::{
-    AccountId, Batch, Committed, Cursor, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
+    AccountId, Batch, Committed, Cursor, Metered, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
 };
 use omemo_storage_memory::MemoryStorage;
 use omemo_storage_sqlite::SqliteStorage;
@@ -166,6 +167,31 @@ fn a_dropped_encrypt_uses_no_key_twice() {
                 .unwrap();
         }
     }
+}
+
+#[test]
+fn operations_of_one_client_take_turns() {
+    let server = Server::new();
+    let storage = Arc::new(Metered::new(MemoryStorage::new()));
+    let romeo = open_on(
+        &server,
+        "romeo@montague.lit",
+        "phone",
+        Hesitant(Arc::clone(&storage)),
+    );
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    romeo.send(&[&juliet.jid], "hello");
+    storage.take();
+    // Each is pending between its load and its commit, where the others would come in between.
+    let all = (0..16).map(|n| {
+        let request = EncryptRequest::new(vec![juliet.jid.clone()], Namespace::OMEMO_2, vec![n]);
+        romeo.client.encrypt(request)
+    });
+    for encrypted in wait(futures_util::future::join_all(all)) {
+        encrypted.unwrap();
+    }
+    let counts = storage.take();
+    assert_eq!((counts.loads, counts.commits, counts.conflicts), (16, 16, 0));
 }
 
 /// A first contact with everything on SQLite, as a future.

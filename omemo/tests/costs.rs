@@ -170,3 +170,20 @@ fn unknown_contacts_cost_nothing_but_the_names() {
     assert_eq!(jids, [nobody]);
     assert_eq!(romeo.counts().records_written, 0);
 }
+
+#[test]
+fn a_device_list_that_says_nothing_new_writes_nothing() {
+    let server = Server::new();
+    let (romeo, juliet) = acquainted(&server);
+    let list = server
+        .device_list(&juliet.jid, &omemo::Namespace::OMEMO_2)
+        .unwrap();
+    let update = || {
+        romeo
+            .client
+            .update_device_list(omemo::Namespace::OMEMO_2, juliet.jid.clone(), list.clone())
+    };
+    omemo::blocking::wait(update()).unwrap();
+    let counts = romeo.counts();
+    assert_eq!((counts.loads, counts.commits), (1, 0));
+}

@@ -156,6 +156,31 @@ fn trust_that_is_withdrawn_before_the_commit_counts() {
 }
 
 #[test]
+fn a_catch_up_that_begins_before_the_commit_counts() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    juliet.send(&[&romeo.jid], "hello");
+    let message = std::iter::from_fn(|| romeo.connection.receive()).find_map(|delivery| match delivery {
+        Delivery::Message(message) => Some(message),
+        Delivery::DeviceList { .. } => None,
+    });
+    let mut begun = None;
+    // Whether a catch-up is open was only read, and decides what becomes of the pre key.
+    let (decrypted, performed) = drive(&romeo, account().decrypt(message.unwrap()), |effect| {
+        if let (Effect::Store(..), true) = (effect, begun.is_none()) {
+            begun = Some(wait(romeo.client.begin_catch_up()).unwrap());
+        }
+    });
+    decrypted.unwrap();
+    assert_eq!(
+        performed.iter().filter(|effect| **effect == "store").count(),
+        2,
+        "{performed:?}"
+    );
+}
+
+#[test]
 fn an_absence_that_ends_before_the_commit_counts() {
     let server = Server::new();
     let romeo = romeo_on_memory(&server);

@@ -75,6 +75,17 @@ pub(super) fn refresh(
     update(view, env, settings, namespace, jid, &list.unwrap_or_default())
 }
 
+/// Takes over a device list that was just downloaded.
+pub(super) fn apply_downloaded(
+    contact: &mut Contact,
+    namespace: &Namespace,
+    list: &DeviceList,
+    now: Timestamp,
+) -> DeviceListChange {
+    contact.refreshed.insert(namespace.clone(), now);
+    apply_list(contact, namespace, list, now)
+}
+
 /// Takes a device list over: new devices are added, missing ones become inactive, those that are back active again.
 pub(super) fn apply_list(
     contact: &mut Contact,
@@ -100,7 +111,7 @@ pub(super) fn apply_list(
         }
     }
     forget_surplus(contact);
-    contact.refreshed.insert(namespace.clone(), now);
+    contact.refreshed.entry(namespace.clone()).or_insert(now);
     change
 }
 

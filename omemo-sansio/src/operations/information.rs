@@ -13,13 +13,15 @@ use crate::keys::IdentityKey;
 use crate::records::{Contact, ContactDevice, place};
 use crate::settings::Settings;
 use crate::trust::{Trust, TrustLevel};
-use crate::{BareJid, DeviceId, Error, Namespace};
+use crate::{BareJid, DeviceId, Namespace, NetworkError};
 
 /// The devices of an account.
 #[derive(Clone, Debug)]
 pub struct Devices {
     /// Every device that was ever listed, by id; the own one too.
     pub devices: Vec<DeviceInformation>,
+    /// Protocols whose device list was never received and could not be downloaded now.
+    pub unlisted: Vec<(Namespace, NetworkError)>,
     /// Devices whose identity key could not be found out, and why.
     pub unidentified: Vec<(DeviceId, BundleFailure)>,
 }
@@ -53,6 +55,7 @@ pub(super) fn devices(
     view.require([place::account()?, contact_key.clone()])?;
     let own = own_account(view)?.device;
     let mut contact = view.take::<Contact>(&contact_key)?.unwrap_or_default();
+    let mut unlisted = Vec::new();
     for namespace in settings.namespaces() {
         if contact.knows_list(&namespace) {
             continue;
@@ -61,12 +64,12 @@ pub(super) fn devices(
             namespace: namespace.clone(),
             jid: jid.clone(),
         };
-        if let Some(answer) = view.device_list(request)? {
-            let list = answer.map_err(|source| Error::Network {
-                what: "the download of a device list",
-                source,
-            })?;
-            device_list::apply_list(&mut contact, &namespace, &list.unwrap_or_default(), env.now);
+        match view.device_list(request)? {
+            None => {}
+            Some(Ok(list)) => {
+                device_list::apply_downloaded(&mut contact, &namespace, &list.unwrap_or_default(), env.now);
+            }
+            Some(Err(error)) => unlisted.push((namespace, error)),
         }
     }
     view.settle()?;
@@ -89,6 +92,7 @@ pub(super) fn devices(
     }
     Ok(Devices {
         devices,
+        unlisted,
         unidentified,
     })
 }

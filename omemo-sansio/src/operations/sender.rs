@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::decrypted::Sender;
-use super::device_list::apply_list;
+use super::device_list::apply_downloaded;
 use super::key_exchange::Origin;
 use super::set_trust::{judge, meaning};
 use crate::Error;
@@ -62,7 +62,7 @@ pub(super) fn known_sender(
         }
         contact.refreshed.insert(namespace.clone(), env.now);
     } else {
-        apply_list(&mut contact, namespace, &list, env.now);
+        apply_downloaded(&mut contact, namespace, &list, env.now);
     }
     if contact.devices.contains_key(device) {
         return Ok(contact);
