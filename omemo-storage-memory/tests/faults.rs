@@ -11,7 +11,12 @@ use omemo_storage_memory::MemoryStorage;
 fn every_effect_may_go_wrong() {
     let storages: Mutex<HashMap<(usize, String), MemoryStorage>> = Mutex::default();
     let tried = faults::at_every_effect(|run, device| {
-        storages.lock().unwrap().entry((run, device.to_owned())).or_default().clone()
+        storages
+            .lock()
+            .unwrap()
+            .entry((run, device.to_owned()))
+            .or_default()
+            .clone()
     });
     println!("{tried:?}");
     assert!(tried.effects > 250 && tried.commits > 80, "{tried:?}");

@@ -223,7 +223,7 @@ fn a_message_without_session_is_answered_by_a_new_one_once_a_day() {
     romeo.receive();
 
     // What he writes in a session that she has lost cannot be read, and she opens a new one.
-    let mut lost = |expected_replies: usize| {
+    let lost = |expected_replies: usize| {
         forget_sessions(&storage);
         romeo.send(&[&jid("juliet@capulet.lit")], "unreadable");
         let error = take().pop().unwrap().unwrap_err();

@@ -210,6 +210,36 @@ fn an_absence_that_ends_before_the_commit_counts() {
 }
 
 #[test]
+fn a_device_list_that_was_overtaken_is_downloaded_again() {
+    let server = Server::new();
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    let romeo = romeo_on_memory(&server);
+    let mut laptop = None;
+    let refresh = account().refresh_device_list(OMEMO_2, juliet.jid.clone());
+    let (change, performed) = drive(&romeo, refresh, |effect| {
+        if let (Effect::Store(..), true) = (effect, laptop.is_none()) {
+            // She opens her laptop, and he is told at once.
+            laptop = Some(open(&server, "juliet@capulet.lit", "laptop"));
+            romeo.receive();
+        }
+    });
+    change.unwrap();
+    assert_eq!(
+        performed
+            .iter()
+            .filter(|effect| **effect == "download device list")
+            .count(),
+        2,
+        "{performed:?}"
+    );
+    let devices = wait(romeo.client.device_information(juliet.jid)).unwrap().devices;
+    assert!(
+        devices.iter().all(|device| device.protocols[&OMEMO_2]) && devices.len() == 2,
+        "{devices:?}"
+    );
+}
+
+#[test]
 fn a_reply_that_is_asked_for_again_while_it_is_sent_is_sent_again() {
     let server = Server::new();
     let romeo = romeo_on_memory(&server);

@@ -49,7 +49,9 @@ impl<S: Storage> World<'_, S> {
                 if let Err(Dies) = self.perform(device, &mut operation, effect, &mut progress) {
                     drop(operation);
                     self.restart(device);
-                    return Err(Interrupted::Died { committed: progress.applied > 0 });
+                    return Err(Interrupted::Died {
+                        committed: progress.applied > 0,
+                    });
                 }
             }
         }
@@ -94,18 +96,27 @@ impl<S: Storage> World<'_, S> {
                 operation.fulfil(reply, Ok(list)).unwrap();
             }
             Effect::UploadDeviceList(upload, reply) => {
-                self.server.lists.insert(self.devices[device].jid.clone(), upload.list);
+                self.server
+                    .lists
+                    .insert(self.devices[device].jid.clone(), upload.list);
                 operation.fulfil(reply, Ok(())).unwrap();
             }
             Effect::SendMessage(send, reply) => {
-                assert!(progress.applied > 0, "a message left before the commit it came from");
+                assert!(
+                    progress.applied > 0,
+                    "a message left before the commit it came from"
+                );
                 self.ledger.leaves(&send.message);
                 self.post(device, &send.message, None);
                 operation.fulfil(reply, Ok(())).unwrap();
             }
             Effect::AskTrust(_, reply) => operation.fulfil(reply, Vec::new()).unwrap(),
         }
-        if fault == Some(Fault::CrashAfter) { Err(Dies) } else { Ok(()) }
+        if fault == Some(Fault::CrashAfter) {
+            Err(Dies)
+        } else {
+            Ok(())
+        }
     }
 
     fn store(
@@ -128,9 +139,16 @@ impl<S: Storage> World<'_, S> {
             progress.applied += 1;
         }
         if meddled {
-            assert!(matches!(outcome, Ok(Committed::Conflict)), "the storage overlooked a conflict: {outcome:?}");
+            assert!(
+                matches!(outcome, Ok(Committed::Conflict)),
+                "the storage overlooked a conflict: {outcome:?}"
+            );
         }
-        if fault == Some(Fault::AppliedAnswerLost) { Ok(Err(unknown())) } else { Ok(outcome) }
+        if fault == Some(Fault::AppliedAnswerLost) {
+            Ok(Err(unknown()))
+        } else {
+            Ok(outcome)
+        }
     }
 
     /// Writes each record that the batch relies on anew, as another process would that changes nothing. Tells whether
@@ -150,7 +168,10 @@ impl<S: Storage> World<'_, S> {
             // All it relies on is absence, and nothing that is there could be written anew.
             return false;
         }
-        assert_eq!(wait(this.storage.commit(this.account.id(), &meddling)).unwrap(), Committed::Applied);
+        assert_eq!(
+            wait(this.storage.commit(this.account.id(), &meddling)).unwrap(),
+            Committed::Applied
+        );
         true
     }
 }

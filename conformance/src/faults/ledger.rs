@@ -43,13 +43,19 @@ impl Ledger {
     }
 
     pub(crate) fn reads(&mut self, text: &str, device: DeviceId) {
-        let reading = self.texts.get_mut(&(text.to_owned(), device)).expect("a text for this device");
+        let reading = self
+            .texts
+            .get_mut(&(text.to_owned(), device))
+            .expect("a text for this device");
         reading.read += 1;
         assert_eq!(reading.read, 1, "{text:?} was read twice on device {device}");
     }
 
     pub(crate) fn died_with(&mut self, text: &str, device: DeviceId) {
-        let reading = self.texts.get_mut(&(text.to_owned(), device)).expect("a text for this device");
+        let reading = self
+            .texts
+            .get_mut(&(text.to_owned(), device))
+            .expect("a text for this device");
         reading.died_with_it = true;
     }
 

@@ -61,7 +61,10 @@ impl Fault {
 
     /// Whether it can happen to commits alone.
     const fn is_of_commits(self) -> bool {
-        matches!(self, Self::FalseConflict | Self::Conflict | Self::AppliedAnswerLost | Self::RequestLost)
+        matches!(
+            self,
+            Self::FalseConflict | Self::Conflict | Self::AppliedAnswerLost | Self::RequestLost
+        )
     }
 }
 
@@ -114,5 +117,9 @@ pub fn at_every_effect<S: Storage>(open: impl Fn(usize, &str) -> S + Sync) -> Tr
             });
         }
     });
-    Tried { effects: plain.effects, commits: plain.commits.len(), faults: strikes.len() }
+    Tried {
+        effects: plain.effects,
+        commits: plain.commits.len(),
+        faults: strikes.len(),
+    }
 }

@@ -39,10 +39,14 @@ pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
     world.settles();
 
     world.trusts(romeo, juliet);
-    world.asks(romeo, |account| account.device_information(account.settings().jid.clone()));
+    world.asks(romeo, |account| {
+        account.device_information(account.settings().jid.clone())
+    });
     let other = world.devices[juliet].jid.clone();
     world.asks(romeo, |account| account.device_information(other.clone()));
-    world.asks(romeo, |account| account.refresh_device_list(Namespace::OMEMO_2, other.clone()));
+    world.asks(romeo, |account| {
+        account.refresh_device_list(Namespace::OMEMO_2, other.clone())
+    });
 
     world.catches_up(romeo, juliet, laptop);
     world.loses_its_place_on_the_list(romeo);
@@ -103,7 +107,10 @@ impl<S: Storage> World<'_, S> {
         for _ in 0..ATTEMPTS {
             let (encrypted, committed) = self.insists(device, |account| account.encrypt(request()));
             assert!(committed, "a ciphertext left before its commit");
-            encrypted.messages.iter().for_each(|message| self.ledger.leaves(message));
+            encrypted
+                .messages
+                .iter()
+                .for_each(|message| self.ledger.leaves(message));
             if !encrypted.skipped.is_empty() {
                 // A bundle could not be downloaded: that one device would miss the message, so it is said again.
                 continue;
@@ -111,7 +118,10 @@ impl<S: Storage> World<'_, S> {
             for address in &encrypted.encrypted_to {
                 self.ledger.expect(text, address.device);
             }
-            encrypted.messages.iter().for_each(|message| self.post(device, message, Some(text)));
+            encrypted
+                .messages
+                .iter()
+                .for_each(|message| self.post(device, message, Some(text)));
             return;
         }
         panic!("{text:?} could not be said to everybody");
@@ -173,14 +183,19 @@ impl<S: Storage> World<'_, S> {
                 self.flushes(device);
             }
         }
-        assert!(self.devices.iter().all(|device| device.mail.is_empty()), "the outboxes never rest");
+        assert!(
+            self.devices.iter().all(|device| device.mail.is_empty()),
+            "the outboxes never rest"
+        );
     }
 
     fn trusts(&mut self, device: usize, other: usize) {
         let jid = self.devices[other].jid.clone();
         let devices = self.asks(device, |account| account.device_information(jid.clone()));
         let key = devices.devices[0].identity_key.expect("an identity key");
-        self.asks(device, |account| account.set_trust(jid.clone(), key, TrustLevel::TRUSTED));
+        self.asks(device, |account| {
+            account.set_trust(jid.clone(), key, TrustLevel::TRUSTED)
+        });
         let devices = self.asks(device, |account| account.device_information(jid.clone()));
         assert_eq!(devices.devices[0].level, Some(TrustLevel::TRUSTED));
     }
@@ -195,7 +210,10 @@ impl<S: Storage> World<'_, S> {
             self.reads_all(device);
         }
         let flushed = self.asks(to, Account::flush);
-        assert_eq!(flushed.postponed, 1, "the reply waits for the end of the catch-up");
+        assert_eq!(
+            flushed.postponed, 1,
+            "the reply waits for the end of the catch-up"
+        );
         self.asks(to, |account| account.end_catch_up(catch_up.clone()));
         self.settles();
     }
@@ -205,7 +223,10 @@ impl<S: Storage> World<'_, S> {
         let (jid, id) = (self.devices[device].jid.clone(), self.devices[device].id.unwrap());
         self.server.lists.get_mut(&jid).unwrap().devices.remove(&id);
         self.hears_of_lists();
-        assert!(self.server.lists[&jid].devices.contains_key(&id), "the device is back on its list");
+        assert!(
+            self.server.lists[&jid].devices.contains_key(&id),
+            "the device is back on its list"
+        );
     }
 
     fn maintains_after_a_week(&mut self, device: usize) {
@@ -226,7 +247,11 @@ impl<S: Storage> World<'_, S> {
         self.settles();
         for round in 0..2 {
             for device in 0..self.devices.len() {
-                let to = self.devices.iter().find(|other| other.jid != self.devices[device].jid).unwrap();
+                let to = self
+                    .devices
+                    .iter()
+                    .find(|other| other.jid != self.devices[device].jid)
+                    .unwrap();
                 let (to, name) = (to.jid.as_str().to_owned(), self.devices[device].name);
                 self.says(device, &to, &format!("{name}, at the end, round {round}"));
                 self.settles();

@@ -110,7 +110,10 @@ impl<'a, S: Storage> World<'a, S> {
                     && recipient.keys.iter().any(|key| Some(key.device) == device.id)
             });
             if for_it {
-                let incoming = IncomingMessage { sender: sender.clone(), message: message.clone() };
+                let incoming = IncomingMessage {
+                    sender: sender.clone(),
+                    message: message.clone(),
+                };
                 device.mail.push_back((incoming, text.map(str::to_owned)));
             }
         }
@@ -118,6 +121,10 @@ impl<'a, S: Storage> World<'a, S> {
 
     pub(super) fn end(self) -> Told {
         self.ledger.check();
-        Told { effects: self.effects, commits: self.commits, struck: self.struck }
+        Told {
+            effects: self.effects,
+            commits: self.commits,
+            struck: self.struck,
+        }
     }
 }

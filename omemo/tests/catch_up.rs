@@ -1,0 +1,114 @@
+//! Catching up: pre keys that several have used.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use common::{Device, open, text};
+use omemo::blocking::wait;
+use omemo::local::Server;
+use omemo::{DecryptFailure, Error, IncomingMessage, Namespace};
+
+const OMEMO_2: Namespace = Namespace::OMEMO_2;
+
+/// Romeo, whose published bundle has one pre key left, and what three people have written to him with it.
+fn one_pre_key_for_three(server: &Server) -> (Device, [IncomingMessage; 3]) {
+    let romeo = open(server, "romeo@montague.lit", "phone");
+    let mut bundle = server
+        .bundle(&romeo.jid, &OMEMO_2, romeo.client.device())
+        .unwrap();
+    let last = bundle.pre_keys.pop_last().unwrap();
+    bundle.pre_keys = [last].into();
+    server.publish_bundle(&romeo.jid, &OMEMO_2, romeo.client.device(), bundle);
+    let messages = ["juliet@capulet.lit", "nurse@capulet.lit", "paris@verona.lit"].map(|jid| {
+        let sender = open(server, jid, "phone");
+        let message = sender.encrypt(&[&romeo.jid], jid).unwrap().messages.remove(0);
+        IncomingMessage {
+            sender: sender.jid,
+            message,
+        }
+    });
+    (romeo, messages)
+}
+
+fn reads(romeo: &Device, message: &IncomingMessage) {
+    let decrypted = romeo.decrypt(message.clone()).unwrap();
+    assert_eq!(text(&decrypted).unwrap(), message.sender.as_str());
+}
+
+fn refuses(romeo: &Device, message: &IncomingMessage) {
+    let error = romeo.decrypt(message.clone()).unwrap_err();
+    assert!(
+        matches!(error, Error::Decrypt(DecryptFailure::PreKeyGone(_))),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_pre_key_is_good_for_one() {
+    let server = Server::new();
+    let (romeo, [first, second, _]) = one_pre_key_for_three(&server);
+    reads(&romeo, &first);
+    refuses(&romeo, &second);
+}
+
+#[test]
+fn a_pre_key_is_good_for_all_until_the_last_catch_up_ends() {
+    let server = Server::new();
+    let (romeo, [first, second, third]) = one_pre_key_for_three(&server);
+    let one = wait(romeo.client.begin_catch_up()).unwrap();
+    let other = wait(romeo.client.begin_catch_up()).unwrap();
+    reads(&romeo, &first);
+    wait(romeo.client.end_catch_up(&one)).unwrap();
+    reads(&romeo, &second);
+    // It is hidden: nobody is offered it any more.
+    romeo.flush();
+    let offered = server
+        .bundle(&romeo.jid, &OMEMO_2, romeo.client.device())
+        .unwrap()
+        .pre_keys;
+    assert_eq!(offered.len(), 100);
+    assert!(
+        offered.keys().all(|id| id.get() != 100),
+        "a used pre key is offered"
+    );
+    wait(romeo.client.end_catch_up(&other)).unwrap();
+    refuses(&romeo, &third);
+}
+
+#[test]
+fn a_key_exchange_from_the_archive_builds_no_second_session() {
+    let server = Server::new();
+    let (romeo, [first, ..]) = one_pre_key_for_three(&server);
+    let catch_up = wait(romeo.client.begin_catch_up()).unwrap();
+    reads(&romeo, &first);
+    for _ in 0..2 {
+        let error = romeo.decrypt(first.clone()).unwrap_err();
+        assert!(
+            matches!(error, Error::Decrypt(DecryptFailure::AlreadyDecrypted)),
+            "{error}"
+        );
+    }
+    wait(romeo.client.end_catch_up(&catch_up)).unwrap();
+    let error = romeo.decrypt(first).unwrap_err();
+    assert!(
+        matches!(error, Error::Decrypt(DecryptFailure::AlreadyDecrypted)),
+        "{error}"
+    );
+}
+
+#[test]
+fn replies_wait_for_the_end() {
+    let server = Server::new();
+    let (romeo, [first, ..]) = one_pre_key_for_three(&server);
+    let catch_up = wait(romeo.client.begin_catch_up()).unwrap();
+    reads(&romeo, &first);
+    let flushed = romeo.flush();
+    assert_eq!(
+        (flushed.sent.len(), flushed.postponed),
+        (1, 1),
+        "the bundle alone: {flushed:?}"
+    );
+    wait(romeo.client.end_catch_up(&catch_up)).unwrap();
+    let flushed = romeo.flush();
+    assert_eq!((flushed.sent.len(), flushed.postponed), (1, 0), "{flushed:?}");
+}
