@@ -46,7 +46,10 @@ mod settings;
 pub mod trust;
 mod types;
 
-pub use error::{BundleFailure, DecryptFailure, EncryptFailure, Error, Inconsistency, NetworkError};
+pub use error::{
+    BundleFailure, DecryptFailure, EncryptFailure, Error, Inconsistency, NetworkError, SkipReason,
+    SkippedDevice,
+};
 pub use operations::*;
 pub use records::RecordError;
 pub use settings::{InvalidSettings, Settings};

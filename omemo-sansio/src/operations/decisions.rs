@@ -4,14 +4,14 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::encrypt::EncryptRequest;
-use super::recipients::{DeviceAddress, Recipients, SkipReason, SkippedDevice};
+use super::recipients::Recipients;
 use super::set_trust::{judge, meaning};
 use crate::engine::{Stop, View};
-use crate::error::EncryptFailure;
+use crate::error::{EncryptFailure, SkipReason, SkippedDevice};
 use crate::keys::IdentityKey;
 use crate::settings::Settings;
 use crate::trust::{Trust, UndecidedKey};
-use crate::{BareJid, DeviceId};
+use crate::{BareJid, DeviceAddress, DeviceId};
 
 impl Recipients {
     /// Keeps the trusted devices. What is undecided is asked about; answers are committed at once, each only where the

@@ -7,15 +7,17 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
-use super::recipients::{self, DeviceAddress, Recipients, SkippedDevice, Target};
+use super::recipients::{self, Recipients, Target};
 use super::{MAX_PAYLOAD, key_exchange, own_account, within};
 use crate::engine::{Env, Stop, View};
-use crate::error::EncryptFailure;
+use crate::error::{EncryptFailure, SkippedDevice};
 use crate::protocol::{KeyMaterial, Protocol};
 use crate::ratchet::Session;
 use crate::records::{AccountRecord, place};
 use crate::settings::Settings;
-use crate::{BareJid, EncryptedMessage, Error, KeyElement, MAX_KEY_ELEMENTS, Namespace, RecipientKeys};
+use crate::{
+    BareJid, DeviceAddress, EncryptedMessage, Error, KeyElement, MAX_KEY_ELEMENTS, Namespace, RecipientKeys,
+};
 
 /// The most recipients of one message: 10,000 accounts.
 pub const MAX_RECIPIENTS: usize = 10_000;

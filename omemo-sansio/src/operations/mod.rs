@@ -33,7 +33,6 @@ pub use flush::{Flushed, OutboxFailure, OutboxItem};
 pub use information::{DeviceInformation, Devices};
 pub use maintain::Maintained;
 pub use open::{MAX_OWN_LABEL, Opened};
-pub use recipients::{DeviceAddress, SkipReason, SkippedDevice};
 
 use crate::engine::{Env, Operation, Stop, View};
 use crate::keys::IdentityKey;

@@ -6,50 +6,15 @@ use alloc::vec::Vec;
 use super::encrypt::EncryptRequest;
 use super::{distinct, key_exchange};
 use crate::engine::{DownloadBundle, DownloadDeviceList, Env, Stop, View};
-use crate::error::{BundleFailure, EncryptFailure};
-use crate::keys::IdentityKey;
+use crate::error::{EncryptFailure, SkipReason, SkippedDevice};
 use crate::records::{AccountRecord, Contact, place};
 use crate::settings::Settings;
-use crate::{BareJid, Bundle, DeviceId, Namespace, NetworkError};
-
-/// A device of an account.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeviceAddress {
-    /// The account.
-    pub jid: BareJid,
-    /// The device.
-    pub device: DeviceId,
-}
-
-/// A device, or all devices of an account for one protocol, that a message was not encrypted to.
-#[derive(Clone, Debug)]
-pub struct SkippedDevice {
-    /// The account.
-    pub jid: BareJid,
-    /// The device; `None`: the account's device list is not known.
-    pub device: Option<DeviceId>,
-    /// Why.
-    pub reason: SkipReason,
-}
-
-/// Why a device was left out.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// No session could be opened with it.
-    Bundle(BundleFailure),
-    /// Its identity key is distrusted.
-    Distrusted(IdentityKey),
-    /// It is on the lists of protocols alone for which no plaintext was given.
-    NoCommonProtocol,
-    /// The account's device list could not be downloaded.
-    DeviceList(Namespace, NetworkError),
-}
+use crate::{BareJid, Bundle, DeviceAddress, Namespace};
 
 /// A device that the message will be encrypted to.
 pub(super) struct Target {
     pub(super) address: DeviceAddress,
-    /// Its place among the settings' protocols.
+    /// The protocol it is written to in.
     pub(super) namespace: Namespace,
     /// What a session has to be opened from, if there is none yet.
     pub(super) bundle: Option<Bundle>,

@@ -87,6 +87,15 @@ impl fmt::Display for DeviceId {
     }
 }
 
+/// A device of an account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeviceAddress {
+    /// The account.
+    pub jid: BareJid,
+    /// The device.
+    pub device: DeviceId,
+}
+
 /// The XML namespace of a protocol version, which names it everywhere.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Namespace(Cow<'static, str>);

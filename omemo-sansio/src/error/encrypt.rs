@@ -1,0 +1,67 @@
+//! Why nothing was encrypted, or not to everybody.
+
+use alloc::vec::Vec;
+
+use super::{BundleFailure, NetworkError};
+use crate::keys::IdentityKey;
+use crate::protocol::PayloadError;
+use crate::ratchet::EncryptError;
+use crate::trust::UndecidedKey;
+use crate::{BareJid, DeviceId, Namespace};
+
+/// Why nothing was encrypted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncryptFailure {
+    /// The question was asked and these keys are still undecided; decisions that were made are kept.
+    #[error("{} identity keys are still undecided", .0.len())]
+    StillUndecided(Vec<UndecidedKey>),
+    /// These recipients have no device that could be written to. What is known of each device is in `skipped` of the
+    /// attempt.
+    #[error("{} recipients have no eligible device", .jids.len())]
+    NoEligibleDevices {
+        /// The recipients.
+        jids: Vec<BareJid>,
+        /// Why each of their devices, and of the others', was left out.
+        skipped: Vec<SkippedDevice>,
+    },
+    /// No recipient was given.
+    #[error("no recipient was given")]
+    NoRecipient,
+    /// A ratchet cannot go on.
+    #[error("the session with device {device} cannot encrypt: {source}")]
+    Session {
+        /// The device.
+        device: DeviceId,
+        /// What is wrong.
+        source: EncryptError,
+    },
+    /// The plaintext cannot be encrypted.
+    #[error("the plaintext cannot be encrypted: {0}")]
+    Payload(#[source] PayloadError),
+}
+
+/// A device, or all devices of an account for one protocol, that a message was not encrypted to.
+#[derive(Clone, Debug)]
+pub struct SkippedDevice {
+    /// The account.
+    pub jid: BareJid,
+    /// The device; `None`: the account's device list is not known.
+    pub device: Option<DeviceId>,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a device was left out.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// No session could be opened with it.
+    Bundle(BundleFailure),
+    /// Its identity key is distrusted.
+    Distrusted(IdentityKey),
+    /// It is on the lists of protocols alone for which no plaintext was given.
+    NoCommonProtocol,
+    /// The account's device list could not be downloaded.
+    DeviceList(Namespace, NetworkError),
+}

@@ -1,0 +1,89 @@
+//! How an operation can fail.
+
+mod bundle;
+mod decrypt;
+mod encrypt;
+mod network;
+
+use alloc::string::String;
+
+use omemo_storage::{InvalidName, StorageError};
+
+use crate::Namespace;
+use crate::records::RecordError;
+use crate::settings::InvalidSettings;
+
+pub use bundle::{BundleFailure, Inconsistency};
+pub use decrypt::DecryptFailure;
+pub use encrypt::{EncryptFailure, SkipReason, SkippedDevice};
+pub use network::NetworkError;
+
+/// Why an operation failed. Unless a variant says otherwise, nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The storage failed.
+    #[error("the storage failed: {0}")]
+    Storage(#[source] StorageError),
+    /// Others changed the same records at every attempt.
+    #[error("others changed the same records {attempts} times in a row")]
+    Contention {
+        /// How often the operation was run.
+        attempts: u32,
+    },
+    /// A record cannot be read.
+    #[error("the record {item} of {partition} cannot be read: {source}")]
+    Corrupt {
+        /// The partition it lies in.
+        partition: String,
+        /// Its item.
+        item: String,
+        /// What is wrong with it.
+        source: RecordError,
+    },
+    /// A setting is out of its bounds.
+    #[error("the settings are invalid: {0}")]
+    Settings(#[source] InvalidSettings),
+    /// The account was never opened: there is no identity yet.
+    #[error("the account was not opened before")]
+    NotOpened,
+    /// The protocol is not among the settings' protocols.
+    #[error("the protocol {0} is not spoken here")]
+    UnknownNamespace(Namespace),
+    /// A trust level has a name that the policy does not know.
+    #[error("the trust policy does not know the level {0:?}")]
+    UnknownTrustLevel(String),
+    /// Something outside failed that the operation cannot do without.
+    #[error("{what} failed: {source}")]
+    Network {
+        /// What was tried.
+        what: &'static str,
+        /// How it failed.
+        source: NetworkError,
+    },
+    /// More was given than is taken.
+    #[error("{what} of {size} is more than {limit}")]
+    TooLarge {
+        /// What was too large.
+        what: &'static str,
+        /// How large it was.
+        size: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// Sending failed.
+    #[error(transparent)]
+    Encrypt(#[from] EncryptFailure),
+    /// Receiving failed.
+    #[error(transparent)]
+    Decrypt(#[from] DecryptFailure),
+    /// A fault of this library; please report it.
+    #[error("internal fault: {0}")]
+    Internal(&'static str),
+}
+
+impl From<InvalidName> for Error {
+    fn from(_: InvalidName) -> Self {
+        Self::Internal("a record's name is invalid")
+    }
+}
