@@ -1,11 +1,12 @@
 //! How things are timed.
 
 use std::error::Error;
-use std::fmt;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// How often each work of an item is timed, in turn with the others.
+use crate::report::{Measured, Times};
+
+/// How often each work of an item is timed, in turn with the others, unless the item says otherwise.
 const ROUNDS: usize = 40;
 
 /// Why something could not be measured.
@@ -21,14 +22,19 @@ impl Work {
         mut prepare: impl FnMut() -> Result<S, Failure> + 'static,
         mut work: impl FnMut(&mut S) -> Result<T, Failure> + 'static,
     ) -> Self {
-        Self(Box::new(move || {
+        Self::timed_elsewhere(move || {
             let mut state = prepare()?;
             let start = Instant::now();
             for _ in 0..times {
                 black_box(work(&mut state)?);
             }
             Ok(start.elapsed().as_secs_f64() * 1e9 / f64::from(times))
-        }))
+        })
+    }
+
+    /// `work` says itself how many nanoseconds it took.
+    pub(crate) fn timed_elsewhere(work: impl FnMut() -> Result<f64, Failure> + 'static) -> Self {
+        Self(Box::new(work))
     }
 }
 
@@ -38,98 +44,83 @@ pub(crate) struct Item {
     ours: Work,
     floor: Work,
     peer: Option<Work>,
+    rounds: usize,
+    /// The peer has its turn in one round of so many.
+    peer_every: usize,
+    bars: Bars,
+    counts: Vec<(&'static str, u64)>,
+}
+
+/// What an item must reach.
+#[derive(Clone, Copy)]
+pub(crate) struct Bars {
+    /// The most that our time may be, as a multiple of the floor's.
+    pub(crate) ratio: f64,
+    /// The least that the peer's time should be, as a multiple of ours.
+    pub(crate) peer_ratio: Option<f64>,
 }
 
 impl Item {
-    pub(crate) fn new(name: &'static str, ours: Work, floor: Work) -> Self {
+    /// `bar` is the most that `ours` may take, as a multiple of `floor`.
+    pub(crate) fn new(name: &'static str, bar: f64, ours: Work, floor: Work) -> Self {
         Self {
             name,
             ours,
             floor,
             peer: None,
+            rounds: ROUNDS,
+            peer_every: 1,
+            bars: Bars {
+                ratio: bar,
+                peer_ratio: None,
+            },
+            counts: Vec::new(),
         }
     }
 
-    pub(crate) fn with_peer(self, peer: Work) -> Self {
-        Self {
-            peer: Some(peer),
-            ..self
-        }
+    /// `bar` is the least that `peer` should take, as a multiple of ours.
+    pub(crate) fn with_peer(mut self, bar: f64, peer: Work) -> Self {
+        self.bars.peer_ratio = Some(bar);
+        self.peer = Some(peer);
+        self
+    }
+
+    pub(crate) fn rounds(self, rounds: usize) -> Self {
+        Self { rounds, ..self }
+    }
+
+    pub(crate) fn peer_every(self, peer_every: usize) -> Self {
+        Self { peer_every, ..self }
+    }
+
+    /// Adds what was counted, to be reported beside the times.
+    pub(crate) fn with_counts(mut self, counts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+        self.counts.extend(counts);
+        self
     }
 
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    pub(crate) fn measure(self) -> Result<Measured, Failure> {
-        let Self {
-            name,
-            mut ours,
-            mut floor,
-            mut peer,
-        } = self;
-        let mut measured = Measured {
-            name,
-            ns: f64::MAX,
-            floor_ns: f64::MAX,
-            peer_ns: None,
-        };
-        for _ in 0..ROUNDS {
-            measured.ns = measured.ns.min((ours.0)()?);
-            measured.floor_ns = measured.floor_ns.min((floor.0)()?);
-            if let Some(peer) = &mut peer {
-                let ns = (peer.0)()?;
-                measured.peer_ns = Some(measured.peer_ns.map_or(ns, |least| ns.min(least)));
+    pub(crate) fn measure(mut self) -> Result<Measured, Failure> {
+        let (mut ours, mut floor, mut peer) = (Times::default(), Times::default(), Times::default());
+        for round in 0..self.rounds {
+            ours.push((self.ours.0)()?);
+            floor.push((self.floor.0)()?);
+            if let Some(work) = &mut self.peer
+                && round.is_multiple_of(self.peer_every)
+            {
+                peer.push((work.0)()?);
             }
         }
-        Ok(measured)
-    }
-}
-
-/// The least times of all rounds, in nanoseconds.
-pub(crate) struct Measured {
-    name: &'static str,
-    ns: f64,
-    floor_ns: f64,
-    peer_ns: Option<f64>,
-}
-
-impl Measured {
-    fn ratio(&self) -> f64 {
-        self.ns / self.floor_ns
-    }
-
-    pub(crate) fn json(&self) -> String {
-        let Self {
-            name,
-            ns,
-            floor_ns,
-            peer_ns,
-        } = self;
-        let ratio = self.ratio();
-        let peer = peer_ns.map_or_else(|| "null".to_owned(), |ns| format!("{ns:.0}"));
-        format!(
-            r#"{{"name":"{name}","ns":{ns:.0},"floor_ns":{floor_ns:.0},"ratio":{ratio:.3},"peer_ns":{peer}}}"#
-        )
-    }
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            ns,
-            floor_ns,
-            peer_ns,
-        } = self;
-        let ratio = self.ratio();
-        write!(
-            f,
-            "{name:<28} {ns:>10.0} ns {ratio:>6.2} x floor ({floor_ns:.0} ns)"
-        )?;
-        if let Some(peer_ns) = peer_ns {
-            write!(f, " {:>6.2} x peer ({peer_ns:.0} ns)", ns / peer_ns)?;
-        }
-        Ok(())
+        Ok(Measured {
+            name: self.name,
+            ours,
+            floor,
+            peer: self.peer.map(|_| peer),
+            bars: self.bars,
+            counts: self.counts,
+        })
     }
 }

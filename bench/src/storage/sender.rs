@@ -1,0 +1,135 @@
+//! Our client, with a session for each of its contacts.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use omemo::blocking::wait;
+use omemo::local::{Connection, Delivery, Server};
+use omemo::{BareJid, Client, EncryptRequest, Encrypted, Namespace, Settings};
+use omemo_storage::{AccountId, Counts, Key, Metered, Revision, Storage};
+use omemo_storage_memory::MemoryStorage;
+use omemo_storage_sqlite::SqliteStorage;
+
+use crate::measure::Failure;
+
+/// A client on SQLite, with all defaults.
+pub(crate) struct Sender {
+    client: Client<Metered<SqliteStorage>, Connection>,
+    account: AccountId,
+    contacts: Vec<BareJid>,
+}
+
+/// A row that is stored: its key, and the length of its value.
+pub(crate) type Row = (Key, usize);
+
+impl Sender {
+    /// Opens it and its contacts, a device each. It has written to them, and they have answered.
+    pub(crate) fn open(directory: &Path, contacts: usize) -> Result<Self, Failure> {
+        let server = Server::new();
+        let contacts = (0..contacts)
+            .map(|number| BareJid::new(&format!("contact{number}@capulet.lit")))
+            .collect::<Result<Vec<_>, _>>()?;
+        let recipients = contacts
+            .iter()
+            .map(|jid| open(&server, jid, MemoryStorage::new()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let jid = BareJid::new("romeo@montague.lit")?;
+        let storage = wait(SqliteStorage::open(directory.join("omemo.db")))?;
+        let client = open(&server, &jid, Metered::new(storage))?;
+        let sender = Self {
+            client,
+            account: AccountId::new(jid.as_str())?,
+            contacts,
+        };
+
+        let encrypted = sender.encrypt(sender.request(sender.contacts.len(), 1))?;
+        for message in &encrypted.messages {
+            sender.client.network().send(&sender.contacts, message);
+        }
+        for recipient in &recipients {
+            receive(recipient)?;
+            wait(recipient.flush())?;
+        }
+        receive(&sender.client)?;
+        Ok(sender)
+    }
+
+    /// What to encrypt to the first so many contacts.
+    pub(crate) fn request(&self, contacts: usize, length: usize) -> EncryptRequest {
+        let to = self.contacts.iter().take(contacts).cloned().collect();
+        EncryptRequest::new(to, Namespace::OMEMO_2, vec![b'x'; length])
+    }
+
+    pub(crate) fn encrypt(&self, request: EncryptRequest) -> Result<Encrypted, Failure> {
+        Ok(wait(self.client.encrypt(request))?)
+    }
+
+    /// Sends a message; which rows that wrote, and what it cost.
+    pub(crate) fn rows_of_a_message(
+        &self,
+        contacts: usize,
+        length: usize,
+    ) -> Result<(Vec<Row>, Counts), Failure> {
+        let before = self.records()?;
+        self.client.storage().take();
+        let encrypted = self.encrypt(self.request(contacts, length))?;
+        let counts = self.client.storage().take();
+
+        let mut keys = encrypted
+            .messages
+            .iter()
+            .flat_map(|message| &message.recipients)
+            .flat_map(|recipient| &recipient.keys);
+        if encrypted.encrypted_to.len() != contacts || keys.any(|key| key.key_exchange) {
+            return Err("a session is not established".into());
+        }
+        let rows: Vec<_> = self
+            .records()?
+            .into_iter()
+            .filter(|(key, (revision, _))| before.get(key).map(|(before, _)| before) != Some(revision))
+            .map(|(key, (_, bytes))| (key, bytes))
+            .collect();
+        if rows.len() as u64 != counts.records_written {
+            return Err("a message wrote other rows than it counted".into());
+        }
+        Ok((rows, counts))
+    }
+
+    /// Every row that is stored.
+    pub(crate) fn all_rows(&self) -> Result<Vec<Row>, Failure> {
+        let rows = self.records()?.into_iter();
+        Ok(rows.map(|(key, (_, bytes))| (key, bytes)).collect())
+    }
+
+    fn records(&self) -> Result<BTreeMap<Key, (Revision, usize)>, Failure> {
+        let storage = self.client.storage().inner();
+        let mut records = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = wait(storage.records(&self.account, after.as_ref(), 1_000))?;
+            let entries = page.entries.into_iter();
+            records.extend(entries.map(|info| (info.key, (info.revision, info.bytes))));
+            after = page.next;
+            if after.is_none() {
+                return Ok(records);
+            }
+        }
+    }
+}
+
+fn open<S: Storage>(server: &Server, jid: &BareJid, storage: S) -> Result<Client<S, Connection>, Failure> {
+    let connection = server.connect(jid, "phone");
+    Ok(wait(
+        Client::builder(Settings::new(jid.clone()), storage, connection).open(),
+    )?)
+}
+
+/// Takes in every message that has arrived.
+fn receive<S: Storage>(client: &Client<S, Connection>) -> Result<(), Failure> {
+    while let Some(delivery) = client.network().receive() {
+        if let Delivery::Message(message) = delivery {
+            wait(client.decrypt(message))?;
+        }
+    }
+    Ok(())
+}
