@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
 import sys
 import time
@@ -173,6 +174,7 @@ async def prepare(database: str, devices: int, length: int) -> Sender:
 
 
 async def main() -> None:
+    logging.disable()
     _, database, devices, length = sys.argv
     sender = await prepare(database, int(devices), int(length))
     print(json.dumps({"ready": True}), flush=True)

@@ -38,6 +38,9 @@ impl Work {
     }
 }
 
+/// Something else to report beside the times, by name.
+pub(crate) type Detail = (&'static str, u64);
+
 /// What is measured, against what.
 pub(crate) struct Item {
     name: &'static str,
@@ -48,7 +51,8 @@ pub(crate) struct Item {
     /// The peer has its turn in one round of so many.
     peer_every: usize,
     bars: Bars,
-    counts: Vec<(&'static str, u64)>,
+    counts: Vec<Detail>,
+    details: Box<dyn Fn() -> Vec<Detail>>,
 }
 
 /// What an item must reach.
@@ -75,6 +79,7 @@ impl Item {
                 peer_ratio: None,
             },
             counts: Vec::new(),
+            details: Box::new(Vec::new),
         }
     }
 
@@ -93,9 +98,15 @@ impl Item {
         Self { peer_every, ..self }
     }
 
-    /// Adds what was counted, to be reported beside the times.
-    pub(crate) fn with_counts(mut self, counts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+    /// Adds what was counted beforehand.
+    pub(crate) fn with_counts(mut self, counts: Vec<Detail>) -> Self {
         self.counts.extend(counts);
+        self
+    }
+
+    /// Asks for more once all rounds are done; asked before the first too, so that it can begin anew.
+    pub(crate) fn with_details(mut self, details: impl Fn() -> Vec<Detail> + 'static) -> Self {
+        self.details = Box::new(details);
         self
     }
 
@@ -105,6 +116,7 @@ impl Item {
 
     pub(crate) fn measure(mut self) -> Result<Measured, Failure> {
         let (mut ours, mut floor, mut peer) = (Times::default(), Times::default(), Times::default());
+        (self.details)();
         for round in 0..self.rounds {
             ours.push((self.ours.0)()?);
             floor.push((self.floor.0)()?);
@@ -120,7 +132,7 @@ impl Item {
             floor,
             peer: self.peer.map(|_| peer),
             bars: self.bars,
-            counts: self.counts,
+            details: self.counts.into_iter().chain((self.details)()).collect(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::measure::Bars;
+use crate::measure::{Bars, Detail};
 
 /// The nanoseconds of all rounds.
 #[derive(Default)]
@@ -31,7 +31,7 @@ pub(crate) struct Measured {
     pub(crate) floor: Times,
     pub(crate) peer: Option<Times>,
     pub(crate) bars: Bars,
-    pub(crate) counts: Vec<(&'static str, u64)>,
+    pub(crate) details: Vec<Detail>,
 }
 
 impl Measured {
@@ -66,7 +66,7 @@ impl Measured {
             fields.push(format!(r#""peer_median_ns":{:.0}"#, peer.median()));
         }
         fields.extend(
-            self.counts
+            self.details
                 .iter()
                 .map(|(name, count)| format!(r#""{name}":{count}"#)),
         );
@@ -107,7 +107,7 @@ impl fmt::Display for Measured {
             let peer_ns = peer.least();
             write!(f, " {:>8.4} x peer ({peer_ns:.0} ns)", ns / peer_ns)?;
         }
-        for (name, count) in &self.counts {
+        for (name, count) in &self.details {
             write!(f, ", {name} {count}")?;
         }
         Ok(())

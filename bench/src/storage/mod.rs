@@ -4,13 +4,14 @@ mod environment;
 mod python;
 mod sender;
 mod upsert;
+mod watched;
 
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use tempfile::TempDir;
 
-use crate::measure::{Failure, Item, Work};
+use crate::measure::{Detail, Failure, Item, Work};
 use python::PythonOmemo;
 use sender::Sender;
 use upsert::Upsert;
@@ -92,20 +93,38 @@ fn send(
         let _ = &databases;
         upsert.measure()
     });
-    let ours = {
-        let (preparing, sending) = (Rc::clone(sender), Rc::clone(sender));
-        Work::new(
-            1,
-            move || Ok(Some(preparing.request(devices, PLAINTEXT))),
-            move |request| sending.encrypt(request.take().ok_or("no request")?),
-        )
-    };
-    Ok(Item::new(name, bar, ours, floor).rounds(ROUNDS).with_counts([
-        ("loads", counts.loads),
-        ("commits", counts.commits),
-        ("records_written", counts.records_written),
-        ("bytes_written", counts.bytes_written),
-    ]))
+    Ok(Item::new(name, bar, message(sender, devices), floor)
+        .rounds(ROUNDS)
+        .with_counts(vec![
+            ("loads", counts.loads),
+            ("commits", counts.commits),
+            ("records_written", counts.records_written),
+            ("bytes_written", counts.bytes_written),
+        ])
+        .with_details(details(sender)))
+}
+
+fn message(sender: &Rc<Sender>, devices: usize) -> Work {
+    let (preparing, sending) = (Rc::clone(sender), Rc::clone(sender));
+    Work::new(
+        1,
+        move || Ok(Some(preparing.request(devices, PLAINTEXT))),
+        move |request| sending.encrypt(request.take().ok_or("no request")?),
+    )
+}
+
+/// Where the time of the messages went that were sent since this was asked for the last time.
+fn details(sender: &Rc<Sender>) -> impl Fn() -> Vec<Detail> + 'static {
+    let sender = Rc::clone(sender);
+    move || {
+        let seen = sender.seen();
+        vec![
+            ("load_ns", seen.load_ns),
+            ("commit_ns", seen.commit_ns),
+            ("records_loaded", seen.records_loaded),
+            ("bytes_loaded", seen.bytes_loaded),
+        ]
+    }
 }
 
 fn beside(item: Item, mut peer: PythonOmemo) -> Result<Item, Failure> {
@@ -114,7 +133,7 @@ fn beside(item: Item, mut peer: PythonOmemo) -> Result<Item, Failure> {
     Ok(item
         .with_peer(BAR_PYTHON, work)
         .peer_every(PYTHON_EVERY)
-        .with_counts([("peer_commits", commits)]))
+        .with_counts(vec![("peer_commits", commits)]))
 }
 
 /// Where databases and the environment of Python go: beside what cargo builds, which is on a disk. Elsewhere a temporary

@@ -10,11 +10,12 @@ use omemo_storage::{AccountId, Counts, Key, Metered, Revision, Storage};
 use omemo_storage_memory::MemoryStorage;
 use omemo_storage_sqlite::SqliteStorage;
 
+use super::watched::{Seen, Watched};
 use crate::measure::Failure;
 
 /// A client on SQLite, with all defaults.
 pub(crate) struct Sender {
-    client: Client<Metered<SqliteStorage>, Connection>,
+    client: Client<Metered<Watched<SqliteStorage>>, Connection>,
     account: AccountId,
     contacts: Vec<BareJid>,
 }
@@ -35,7 +36,7 @@ impl Sender {
             .collect::<Result<Vec<_>, _>>()?;
         let jid = BareJid::new("romeo@montague.lit")?;
         let storage = wait(SqliteStorage::open(directory.join("omemo.db")))?;
-        let client = open(&server, &jid, Metered::new(storage))?;
+        let client = open(&server, &jid, Metered::new(Watched::new(storage)))?;
         let sender = Self {
             client,
             account: AccountId::new(jid.as_str())?,
@@ -62,6 +63,11 @@ impl Sender {
 
     pub(crate) fn encrypt(&self, request: EncryptRequest) -> Result<Encrypted, Failure> {
         Ok(wait(self.client.encrypt(request))?)
+    }
+
+    /// What was seen of the storage's calls since the last time.
+    pub(crate) fn seen(&self) -> Seen {
+        self.client.storage().inner().take()
     }
 
     /// Sends a message; which rows that wrote, and what it cost.
