@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use omemo_sansio::trust::TrustLevel;
 use omemo_sansio::{
-    BareJid, CatchUp, Decrypted, DeviceId, DeviceList, DeviceListChange, Devices, EncryptRequest, Encrypted,
-    Error, Flushed, IncomingMessage, Maintained, Namespace, Settings,
+    BareJid, CatchUp, DecryptFailure, Decrypted, DeviceId, DeviceList, DeviceListChange, Devices,
+    EncryptRequest, Encrypted, Error, Flushed, IncomingMessage, Maintained, Namespace, Settings,
 };
 use omemo_storage::Storage;
 
@@ -101,11 +101,13 @@ impl<S: Storage, N: Network> Client<S, N> {
         let message = message.into();
         let request = Request::Decrypt(Arc::clone(&message));
         let decrypted = self.driver.run(request, |account| account.decrypt(message)).await;
-        // A message that could not be decrypted may have left a repair in the outbox too.
-        if decrypted
-            .as_ref()
-            .map_or(true, |decrypted| decrypted.flush_wanted)
-        {
+        let something_owed = match &decrypted {
+            Ok(decrypted) => decrypted.flush_wanted,
+            // A repair, or the own list that this device was missing from.
+            Err(Error::Decrypt(DecryptFailure::NoSession(_) | DecryptFailure::SenderNotFound(_))) => true,
+            Err(_) => false,
+        };
+        if something_owed {
             self.driver.outbox.notify(usize::MAX);
         }
         decrypted
@@ -122,6 +124,7 @@ impl<S: Storage, N: Network> Client<S, N> {
         jid: BareJid,
         list: DeviceList,
     ) -> Result<DeviceListChange, Error> {
+        self.driver.parked.forget_encrypts();
         let change = self.driver.run(Request::Repeatable, |account| {
             account.update_device_list(namespace, jid, list)
         });
@@ -138,6 +141,7 @@ impl<S: Storage, N: Network> Client<S, N> {
         namespace: Namespace,
         jid: BareJid,
     ) -> Result<DeviceListChange, Error> {
+        self.driver.parked.forget_encrypts();
         let change = self.driver.run(Request::Repeatable, |account| {
             account.refresh_device_list(namespace, jid)
         });
@@ -162,6 +166,7 @@ impl<S: Storage, N: Network> Client<S, N> {
         identity_key: IdentityKey,
         level: TrustLevel,
     ) -> Result<(), Error> {
+        self.driver.parked.forget_encrypts();
         self.driver
             .run(Request::Repeatable, |account| {
                 account.set_trust(jid, identity_key, level)

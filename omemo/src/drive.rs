@@ -20,9 +20,9 @@ use crate::time::{Clock, Timer};
 /// How often a commit of unknown outcome is sent again where there is no timer.
 const RESENDS_WITHOUT_TIMER: u32 = 16;
 
-/// How long a commit of unknown outcome is sent again where there is one: five minutes, half of what storages promise to
-/// remember commits for.
-const RESEND_FOR: Duration = Duration::from_secs(300);
+/// How long a commit of unknown outcome is sent again where there is one, in seconds by the clock: five minutes, half of
+/// what storages promise to remember commits for.
+const RESEND_FOR: u64 = 300;
 
 /// How many effects of one step are performed at a time.
 const CONCURRENT: usize = 32;
@@ -73,7 +73,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
         let kind = request.kind();
         let mut held = Held::new(&self.parked, request, || begin(&self.account));
         let mut turn: Option<MutexGuard<'_, ()>> = None;
-        let mut waited = Duration::ZERO;
+        let mut unknown_since = None;
         let mut conflicts = 0;
         loop {
             if turn.is_none() {
@@ -104,16 +104,19 @@ impl<S: Storage, N: Network> Driver<S, N> {
                 None => {}
                 Some(Trouble::Conflict) => {
                     conflicts += 1;
-                    self.pause(&mut waited, conflicts).await;
+                    self.pause(conflicts).await;
                 }
                 Some(Trouble::OutcomeUnknown { times }) => {
-                    if self.gives_up(times, waited) {
+                    let since = *unknown_since.get_or_insert_with(|| self.clock.now());
+                    if self.gives_up(times, self.clock.now() - since) {
                         return Err(Error::Storage(StorageError::new(
                             ErrorKind::OutcomeUnknown,
                             "the outcome of a commit is unknown; the same call goes on with it",
                         )));
                     }
-                    self.pause(&mut waited, times).await;
+                    // The others need not wait for a storage to come back.
+                    turn = None;
+                    self.pause(times).await;
                 }
             }
         }
@@ -124,25 +127,23 @@ impl<S: Storage, N: Network> Driver<S, N> {
         operation.advance(self.clock.now(), rng.as_mut())
     }
 
-    fn gives_up(&self, times: u32, waited: Duration) -> bool {
+    fn gives_up(&self, times: u32, seconds: u64) -> bool {
         if self.timer.is_some() {
-            waited >= RESEND_FOR
+            seconds >= RESEND_FOR
         } else {
             times >= RESENDS_WITHOUT_TIMER
         }
     }
 
     /// Waits a little, longer each time, with jitter, where there is a timer.
-    async fn pause(&self, waited: &mut Duration, times: u32) {
+    async fn pause(&self, times: u32) {
         let Some(timer) = &self.timer else { return };
         let ceiling = 1_u64 << times.min(12);
         let jitter = {
             let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
             rng.next_u64().checked_rem(ceiling).unwrap_or(0)
         };
-        let duration = Duration::from_millis(1 + jitter);
-        *waited += duration;
-        timer.sleep(duration).await;
+        timer.sleep(Duration::from_millis(1 + jitter)).await;
     }
 
     /// Performs the effects of a step at once and answers each as soon as it has ended.

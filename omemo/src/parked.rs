@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use omemo_sansio::engine::Operation;
 use omemo_sansio::{EncryptRequest, IncomingMessage};
 
-/// The most operations that are kept; the oldest goes first.
+/// The most operations that are kept; the oldest goes first, and what it would have handed out is lost.
 const MAX_PARKED: usize = 1024;
+
+/// The most bytes that their messages may have together: 64 MiB.
+const MAX_PARKED_BYTES: usize = 64 << 20;
 
 /// What was asked for, to find the operation again by. Others need no finding: doing them again does no harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,19 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// How many bytes it holds, about.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Encrypt(request) => request.plaintexts.values().map(|plaintext| plaintext.len()).sum(),
+            Self::Decrypt(message) => message
+                .message
+                .payload
+                .as_ref()
+                .map_or(0, |payload| payload.ciphertext.len()),
+            Self::BeginCatchUp | Self::Repeatable => 0,
+        }
+    }
+
     /// What it is, for logs.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
@@ -45,10 +61,24 @@ impl Parked {
         operation.downcast().ok().map(|operation| *operation)
     }
 
+    /// Lets go of messages that were encrypted and never handed out: whom they were for may have changed. Their keys are
+    /// spent, and nothing else is lost.
+    pub(crate) fn forget_encrypts(&self) {
+        let mut parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parked.retain(|(request, _)| !matches!(request, Request::Encrypt(_)));
+    }
+
     fn put<T: Send + 'static>(&self, request: Request, operation: Operation<T>) {
         let mut parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         parked.push_back((request, Box::new(operation)));
-        if parked.len() > MAX_PARKED {
+        let bytes = |parked: &VecDeque<(Request, Box<dyn Any + Send>)>| {
+            parked
+                .iter()
+                .map(|(request, _)| request.bytes())
+                .fold(0, usize::saturating_add)
+        };
+        while parked.len() > MAX_PARKED || (parked.len() > 1 && bytes(&parked) > MAX_PARKED_BYTES) {
+            tracing::warn!("an operation that was never taken up again is let go; its result is lost");
             parked.pop_front();
         }
     }

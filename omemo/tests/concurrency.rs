@@ -71,8 +71,6 @@ fn sixty_four_messages_at_once_from_eight_threads_use_sixty_four_keys() {
         texts.insert(text(&decrypted).unwrap());
     }
     assert_eq!(texts.len(), 64);
-    // They took turns instead of fighting.
-    assert_eq!(romeo.counts().conflicts, 0);
 }
 
 #[test]

@@ -58,10 +58,13 @@ impl Mischief {
         }
         if let Self::RepeatKey = self {
             let first = message.message.recipients[0].keys[0].clone();
-            message.message.recipients[0].keys.push(KeyElement {
-                data: vec![8, 1],
-                ..first
-            });
+            message.message.recipients[0].keys.insert(
+                0,
+                KeyElement {
+                    data: vec![8, 1],
+                    ..first
+                },
+            );
         }
         let payload = &mut message.message.payload;
         match (self, payload.as_mut()) {
@@ -123,11 +126,6 @@ proptest! {
                 let mut tampered = message.clone();
                 mischief.clone().on(&mut tampered);
                 match juliet.decrypt(tampered) {
-                    // A second key element that is nonsense must not cost the one that is not.
-                    Ok(decrypted) if matches!(mischief, Mischief::RepeatKey) => {
-                        prop_assert_eq!(text(&decrypted).unwrap(), "the truth");
-                        return Ok(());
-                    }
                     Ok(_) => prop_assert!(false, "{:?} went unnoticed", mischief),
                     Err(error) => {
                         let expected = matches!(error, Error::Decrypt(_) | Error::TooLarge { .. });

@@ -30,6 +30,11 @@ impl<'a> Env<'a> {
         }
     }
 
+    /// What was drawn so far has been thrown away, with the writes it went into.
+    pub(crate) fn forget_draws(&mut self) {
+        self.rng.drawn = false;
+    }
+
     pub(super) fn has_drawn(&self) -> bool {
         self.rng.drawn
     }

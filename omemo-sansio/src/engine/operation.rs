@@ -6,10 +6,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use omemo_storage::{Batch, CommitId, Committed, ErrorKind, StorageError};
+use omemo_storage::{Batch, CommitId, Committed, ErrorKind, Query, Revision, Snapshot, StorageError, Write};
 use rand_core::CryptoRng;
 
-use super::effect::{Effect, Outcome, Store, Wanted};
+use super::effect::{Effect, Load, Outcome, Store, Wanted};
 use super::reply::{ForeignReply, Reply, Request};
 use super::{Env, Stop, View};
 use crate::{Error, Timestamp};
@@ -38,6 +38,8 @@ pub struct Operation<T> {
     phase: Phase<T>,
     attempts: u32,
     runs: u32,
+    /// How often the batch that is to be committed was issued.
+    issues: u32,
 }
 
 enum Phase<T> {
@@ -80,6 +82,7 @@ impl<T> Operation<T> {
             phase: Phase::Gather,
             attempts: 0,
             runs: 0,
+            issues: 0,
         }
     }
 
@@ -92,6 +95,7 @@ impl<T> Operation<T> {
             match core::mem::replace(&mut self.phase, Phase::Over) {
                 Phase::Gather => self.run(now, rng),
                 Phase::Commit { batch, then } => {
+                    self.issues = 0;
                     self.wait_for(Wanted::Store(Store {
                         batch: Arc::clone(&batch),
                         unknown_outcomes: 0,
@@ -118,6 +122,9 @@ impl<T> Operation<T> {
         let wanted = self.waiting.remove(&slot).ok_or(ForeignReply)?;
         match (wanted, R::wrap(outcome)) {
             (Wanted::Store(store), Outcome::Store(outcome)) => self.committed(slot, store, outcome),
+            (Wanted::Load(load), Outcome::Load(answer)) if matches!(self.phase, Phase::Commit { .. }) => {
+                self.found(load, answer);
+            }
             (wanted, outcome) => {
                 if let Err(error) = self.view.record(wanted, outcome) {
                     self.end(Err(error));
@@ -129,12 +136,18 @@ impl<T> Operation<T> {
 
     /// Whether a commit was issued whose outcome is not known yet. Dropping the operation now may lose its result.
     pub fn is_committing(&self) -> bool {
+        if matches!(self.phase, Phase::Commit { .. }) && !self.waiting.is_empty() {
+            return true;
+        }
         self.waiting
             .values()
             .any(|wanted| matches!(wanted, Wanted::Store(_)))
     }
 
-    fn issue(&self) -> Vec<Effect> {
+    fn issue(&mut self) -> Vec<Effect> {
+        if self.is_committing() {
+            self.issues = self.issues.saturating_add(1);
+        }
         self.waiting
             .iter()
             .map(|(slot, wanted)| wanted.issue(&self.owner, *slot))
@@ -165,7 +178,7 @@ impl<T> Operation<T> {
             Err(Stop::Checkpoint) => self.prepare_commit(Then::RunAgain, rng),
             Err(Stop::FailKeeping(error)) => self.prepare_commit(Then::End(Err(error)), rng),
             Err(Stop::Fail(error)) => {
-                self.view.discard_writes();
+                self.view.roll_back();
                 self.prepare_commit(Then::End(Err(error)), rng);
             }
             Err(Stop::Need) => {
@@ -202,6 +215,7 @@ impl<T> Operation<T> {
     fn committed(&mut self, slot: u64, store: Store, outcome: Result<Committed, StorageError>) {
         match outcome {
             Ok(Committed::Applied) => self.applied(),
+            Ok(Committed::Conflict) if self.issues > 1 => self.look_for_commit(&store.batch),
             Ok(Committed::Conflict) => self.conflict(),
             // Once an answer was lost, no later failure can tell that the batch was not applied.
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown || store.unknown_outcomes > 0 => {
@@ -237,6 +251,35 @@ impl<T> Operation<T> {
                 effects.into_iter().for_each(|wanted| self.wait_for(wanted));
                 self.phase = Phase::Gather;
             }
+        }
+    }
+
+    /// A batch that was sent before meets a conflict: with itself, if it was applied then and the storage has forgotten
+    /// its id since. What it wrote bears its id as revision.
+    fn look_for_commit(&mut self, batch: &Batch) {
+        let mut query = Query::new();
+        let puts = batch
+            .stakes()
+            .filter(|(_, stake)| matches!(stake.write, Write::Put(_)));
+        query.records.extend(puts.map(|(key, _)| key.clone()));
+        if query.is_empty() {
+            return self.conflict();
+        }
+        self.wait_for(Wanted::Load(Load {
+            query: Arc::new(query),
+        }));
+    }
+
+    fn found(&mut self, load: Load, answer: Result<Snapshot, StorageError>) {
+        let Phase::Commit { batch, .. } = &self.phase else {
+            return;
+        };
+        let ours = Revision::from(batch.id());
+        match answer {
+            Ok(snapshot) if snapshot.records.values().any(|record| record.revision == ours) => self.applied(),
+            Ok(_) => self.conflict(),
+            // Still unknown: ask again.
+            Err(_) => self.wait_for(Wanted::Load(load)),
         }
     }
 

@@ -84,6 +84,12 @@ impl View {
         self.stored.delete(key)
     }
 
+    /// Takes back everything this run has written so far; what it has read stays relied on.
+    pub(crate) fn roll_back(&mut self) {
+        self.stored.discard_writes();
+        self.after_commit.clear();
+    }
+
     /// Whether this run has set a mark.
     pub(crate) fn is_marked(&mut self, mark: &MarkPlace) -> Result<bool, Stop> {
         Ok(self.stored.is_written(&mark.key()?))
@@ -221,11 +227,6 @@ impl View {
     pub(super) fn begin_run(&mut self) {
         self.stored.begin_run();
         self.wanted.clear();
-        self.after_commit.clear();
-    }
-
-    pub(super) fn discard_writes(&mut self) {
-        self.stored.discard_writes();
         self.after_commit.clear();
     }
 

@@ -18,6 +18,10 @@ pub enum DecryptFailure {
     /// No key element is for this device.
     #[error("the message was not encrypted to this device")]
     NotForUs,
+    /// Several key elements are for this device, where there must be one: somebody has put messages together. Their
+    /// number.
+    #[error("the message has {0} key elements for this device")]
+    SeveralKeys(usize),
     /// The message was sent by this very device.
     #[error("the message was sent by this device")]
     OwnMessage,

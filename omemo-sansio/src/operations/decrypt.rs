@@ -54,25 +54,27 @@ pub(super) fn decrypt(
 
     let account = own_account(view)?;
     let elements = own_elements(settings, &account, incoming)?;
-    let mut contact = known_sender(view, env, settings, &origin)?;
+    let contact = known_sender(view, env, settings, &account, &origin)?;
     let mut first_error = None;
     for element in elements {
-        match open_element(
+        let opened = open_element(
             view,
             env,
             settings,
             protocol.as_ref(),
             &origin,
-            &mut contact,
+            contact.clone(),
             message,
             element,
-        ) {
-            Ok(decrypted) => {
-                view.put_changed(&place::contact(sender)?, contact)?;
-                return Ok(decrypted);
+        );
+        match opened {
+            Err(Stop::Fail(error)) => {
+                // Nothing of a failed attempt may stay: neither for the next element nor for what giving up writes.
+                view.roll_back();
+                env.forget_draws();
+                first_error = first_error.or(Some(error));
             }
-            Err(Stop::Fail(error)) => first_error = first_error.or(Some(error)),
-            Err(stop) => return Err(stop),
+            outcome => return outcome,
         }
     }
     let error = first_error.unwrap_or(DecryptFailure::NotForUs.into());
@@ -127,6 +129,10 @@ fn own_elements<'a>(
         .flat_map(|recipient| &recipient.keys)
         .filter(|element| element.device == account.device)
         .collect();
+    let named = message.recipients.iter().any(|recipient| recipient.jid.is_some());
+    if named && elements.len() > 1 {
+        return Err(DecryptFailure::SeveralKeys(elements.len()).into());
+    }
     if elements.is_empty() {
         Err(DecryptFailure::NotForUs.into())
     } else {
@@ -142,13 +148,13 @@ fn open_element(
     settings: &Settings,
     protocol: &dyn Protocol,
     origin: &Origin<'_>,
-    contact: &mut Contact,
+    mut contact: Contact,
     message: &EncryptedMessage,
     element: &KeyElement,
 ) -> Result<Decrypted, Stop> {
     let incoming = protocol.parse(&element.data).map_err(DecryptFailure::Wire)?;
     let identity_key = presented_identity(view, origin, &incoming)?;
-    check_identity(settings, origin, contact, identity_key)?;
+    check_identity(settings, origin, &contact, identity_key)?;
     let session_key = place::session(origin.jid, &origin.namespace, origin.device)?;
     let had_session = view
         .read::<Session>(&session_key)?
@@ -173,7 +179,8 @@ fn open_element(
     };
 
     // Only now is anything that the message carries authentic.
-    let sender = record(settings, origin, contact, identity_key)?;
+    let sender = record(settings, origin, &mut contact, identity_key)?;
+    view.put_changed(&place::contact(origin.jid)?, contact)?;
     let new_session = incoming.key_exchange.is_some() && had_session.is_none();
     let reply = MarkPlace::Reply(origin.namespace.clone(), origin.jid.clone(), origin.device);
     let flush_wanted = view.is_marked(&reply)?;

@@ -176,8 +176,9 @@ fn encrypt_key(
     let DeviceAddress { jid, device } = &target.address;
     let key = place::session(jid, &target.namespace, *device)?;
     let mut session = match (view.take::<Session>(&key)?, &target.bundle) {
-        (Some(session), _) => session,
-        (None, Some(bundle)) => key_exchange::initiate(env, protocol, account, bundle)?,
+        // Where there is a bundle, the session that may be there is with another key.
+        (_, Some(bundle)) => key_exchange::initiate(env, protocol, account, bundle)?,
+        (Some(session), None) => session,
         (None, None) => return Err(Error::Internal("a device has neither session nor bundle").into()),
     };
     let sealed = session

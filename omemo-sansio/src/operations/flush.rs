@@ -21,7 +21,7 @@ pub struct Flushed {
     pub sent: Vec<OutboxItem>,
     /// What failed; it stays in the outbox.
     pub failed: Vec<(OutboxItem, OutboxFailure)>,
-    /// How many replies wait for the end of a catch-up.
+    /// How many replies wait for the end of a catch-up, or for the next flush since there are many.
     pub postponed: usize,
 }
 

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::key_exchange::usable_bundle;
+use super::recipients::peer_of_session;
 use super::set_trust::meaning;
 use super::{device_list, own_account};
 use crate::engine::{DownloadBundle, DownloadDeviceList, Env, Stop, View};
@@ -67,7 +68,9 @@ pub(super) fn devices(
         match view.device_list(request)? {
             None => {}
             Some(Ok(list)) => {
-                device_list::apply_downloaded(&mut contact, &namespace, &list.unwrap_or_default(), env.now);
+                let list = list.unwrap_or_default();
+                let change = device_list::apply_downloaded(&mut contact, &namespace, &list, env.now);
+                device_list::forget_records(view, settings, jid, &change.forgotten)?;
             }
             Some(Err(error)) => unlisted.push((namespace, error)),
         }
@@ -105,6 +108,16 @@ fn identify(
     contact: &mut Contact,
 ) -> Result<Vec<(DeviceId, BundleFailure)>, Stop> {
     let mut unidentified = Vec::new();
+    for namespace in settings.namespaces() {
+        for (id, _) in contact
+            .devices
+            .iter()
+            .filter(|(_, device)| device.identity.is_none())
+        {
+            view.want(place::session(jid, &namespace, *id)?);
+        }
+    }
+    view.settle()?;
     for (id, device) in contact
         .devices
         .iter_mut()
@@ -116,6 +129,10 @@ fn identify(
         else {
             continue;
         };
+        if let Some(peer) = peer_of_session(view, &place::session(jid, &namespace, *id)?)? {
+            device.identify(peer);
+            continue;
+        }
         let request = DownloadBundle {
             namespace: namespace.clone(),
             jid: jid.clone(),

@@ -123,6 +123,10 @@ pub(super) fn accept(
     let missing = || Stop::Fail(Error::NotOpened);
     let mut record = view.take::<ProtocolRecord>(&protocol_key)?.ok_or_else(missing)?;
     let mut pre_keys = view.take::<PreKeys>(&pre_keys_key)?.ok_or_else(missing)?;
+    let hide = catch_up::any_open(view, env)?;
+    if !hide {
+        pre_keys.hidden.clear();
+    }
     let Accepted {
         session,
         skipped,
@@ -142,7 +146,6 @@ pub(super) fn accept(
     view.put(&place::session(jid, namespace, *device)?, session)?;
     put_skipped(view, origin, skipped)?;
 
-    let hide = catch_up::any_open(view, env)?;
     pool::consume(&mut pre_keys, key_exchange.pre_key, key_exchange.base_key, hide);
     if pre_keys.visible.len() < settings.pre_key_threshold.saturating_add(1) {
         pool::refill(&mut record, &mut pre_keys, &mut env.rng)?;

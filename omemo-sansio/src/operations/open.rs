@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use rand_core::Rng;
 
-use super::device_list::apply_list;
+use super::device_list::apply_downloaded;
 use super::{mark, pool, within};
 use crate::engine::{DownloadDeviceList, Env, Stop, View};
 use crate::keys::IdentityKeyPair;
@@ -43,6 +43,16 @@ pub(super) fn open(
         view.want(MarkPlace::Devices(namespace).key()?);
     }
     view.settle()?;
+    let mut missing = Vec::new();
+    for namespace in settings.namespaces() {
+        if view
+            .read::<ProtocolRecord>(&place::protocol(&namespace)?)?
+            .is_none()
+        {
+            missing.push(namespace);
+        }
+    }
+    learn_lists(view, env, settings, &missing)?;
     match view.read::<AccountRecord>(&place::account()?)? {
         Some(account) => {
             let added = add_protocols(view, env, settings, &account)?;
@@ -56,16 +66,16 @@ pub(super) fn open(
     }
 }
 
-fn first_run(
+/// Downloads the own device lists of protocols that are new here: other devices of the account may be on them, and must
+/// stay there when this one is added.
+fn learn_lists(
     view: &mut View,
-    env: &mut Env<'_>,
+    env: &Env<'_>,
     settings: &Settings,
-    label: Option<&str>,
-) -> Result<Opened, Stop> {
-    let contact_key = place::contact(&settings.jid)?;
-    let mut contact = view.take::<Contact>(&contact_key)?.unwrap_or_default();
+    namespaces: &[Namespace],
+) -> Result<(), Stop> {
     let mut lists = Vec::new();
-    for namespace in settings.namespaces() {
+    for namespace in namespaces {
         let request = DownloadDeviceList {
             namespace: namespace.clone(),
             jid: settings.jid.clone(),
@@ -75,13 +85,29 @@ fn first_run(
         }
     }
     view.settle()?;
+    let contact_key = place::contact(&settings.jid)?;
+    let mut contact = view.take::<Contact>(&contact_key)?.unwrap_or_default();
     for (namespace, answer) in lists {
         let list = answer.map_err(|source| Error::Network {
             what: "the download of the own device list",
             source,
         })?;
-        apply_list(&mut contact, &namespace, &list.unwrap_or_default(), env.now);
+        apply_downloaded(&mut contact, namespace, &list.unwrap_or_default(), env.now);
     }
+    if !namespaces.is_empty() {
+        view.put_changed(&contact_key, contact)?;
+    }
+    Ok(())
+}
+
+fn first_run(
+    view: &mut View,
+    env: &mut Env<'_>,
+    settings: &Settings,
+    label: Option<&str>,
+) -> Result<Opened, Stop> {
+    let contact_key = place::contact(&settings.jid)?;
+    let mut contact = view.take::<Contact>(&contact_key)?.unwrap_or_default();
     let account = AccountRecord {
         identity: IdentityKeyPair::generate(&mut env.rng),
         device: unused_device_id(&contact, env),

@@ -68,10 +68,18 @@ pub(super) fn rotate(
     Ok(())
 }
 
+/// The most pre keys that are hidden at a time, and the most key exchanges remembered for each. Beyond, the oldest go.
+const MAX_HIDDEN: usize = 1_000;
+const MAX_BASE_KEYS: usize = 32;
+
 /// Takes a pre key out of the pool after a key exchange has used it: for good, or hidden while a catch-up is open.
 pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey, hide: bool) {
     if let Some(hidden) = pre_keys.hidden.get_mut(&id) {
         hidden.base_keys.push(base_key);
+        if hidden.base_keys.len() > MAX_BASE_KEYS {
+            // As many key exchanges of one pre key are no accident: it is good for no more.
+            pre_keys.hidden.remove(&id);
+        }
     } else if let Some(pair) = pre_keys.visible.remove(&id)
         && hide
     {
@@ -82,6 +90,9 @@ pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey,
                 base_keys: [base_key].into(),
             },
         );
+        if pre_keys.hidden.len() > MAX_HIDDEN {
+            pre_keys.hidden.pop_first();
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::key_exchange::{self, Origin};
 use super::mark;
 use crate::engine::{Env, Stop, View};
 use crate::error::DecryptFailure;
-use crate::protocol::{Incoming, KeyExchange, Message, Protocol};
+use crate::protocol::{Incoming, Message, Protocol};
 use crate::ratchet::{DecryptError, Session, SkippedKeys};
 use crate::records::{Archive, MarkPlace, place};
 use crate::settings::Settings;
@@ -20,7 +20,8 @@ type Opened = Result<Zeroizing<Vec<u8>>, DecryptError>;
 /// the first message with a counter of 53 or higher). Said again as often, should that be lost.
 const HEARTBEAT: u32 = 53;
 
-/// Decrypts a key element. What follows from it is written to the view, unless it fails.
+/// Decrypts a key element, in a session with the identity key that the message presents: that of its key exchange, or
+/// that of the live session. What follows from it is written to the view, unless it fails.
 pub(super) fn receive(
     view: &mut View,
     env: &mut Env<'_>,
@@ -36,7 +37,8 @@ pub(super) fn receive(
             in_live_session(view, env, settings, protocol, origin, session, message)
         }
         (Some(key_exchange), _) => {
-            match in_archive(view, env, settings, protocol, origin, message, Some(key_exchange))? {
+            let opened_by = |session: &Session| session.opened_by(key_exchange);
+            match in_archive(view, env, settings, protocol, origin, message, opened_by)? {
                 Some(outcome) => outcome.map_err(|error| failure(error).into()),
                 None => key_exchange::accept(view, env, settings, origin, key_exchange, message),
             }
@@ -60,6 +62,8 @@ fn in_live_session(
         true => Some(take_skipped(view, origin)?),
     };
     let received_before = session.receiving_chain_length();
+    let peer = session.peer_identity();
+    let of_peer = |other: &Session| other.peer_identity() == peer;
     let mut outcome = session.decrypt(protocol, message, skipped.as_mut(), settings.limits, &mut env.rng);
     if let (Err(DecryptError::SkippedKeysNeeded), None) = (&outcome, &skipped) {
         // A message of a chain so old that the session does not remember it.
@@ -79,7 +83,7 @@ fn in_live_session(
             Ok(plaintext)
         }
         Err(error @ DecryptError::AlreadyDecrypted) => Err(failure(error).into()),
-        Err(error) => match in_archive(view, env, settings, protocol, origin, message, None)? {
+        Err(error) => match in_archive(view, env, settings, protocol, origin, message, of_peer)? {
             Some(Ok(plaintext)) => Ok(plaintext),
             Some(Err(error @ DecryptError::AlreadyDecrypted)) => Err(failure(error).into()),
             _ => Err(failure(error).into()),
@@ -94,7 +98,8 @@ fn take_skipped(view: &mut View, origin: &Origin<'_>) -> Result<SkippedKeys, Sto
 }
 
 /// Tries the sessions that were replaced: both sides may have opened one at the same time. The one that can decrypt
-/// becomes the live one again. `None`: there is none to try; with a key exchange only the one it opened is.
+/// becomes the live one again. `None`: there is none to try. `eligible` must see to it that only sessions with the identity
+/// key that the message presents are tried, or a message would be taken for somebody else's.
 fn in_archive(
     view: &mut View,
     env: &mut Env<'_>,
@@ -102,7 +107,7 @@ fn in_archive(
     protocol: &dyn Protocol,
     origin: &Origin<'_>,
     message: &Message,
-    key_exchange: Option<&KeyExchange>,
+    eligible: impl Fn(&Session) -> bool,
 ) -> Result<Option<Opened>, Stop> {
     let key = place::archive(origin.jid, &origin.namespace, origin.device)?;
     view.require([
@@ -112,12 +117,13 @@ fn in_archive(
     let Some(mut archive) = view.take::<Archive>(&key)? else {
         return Ok(None);
     };
+    archive.drop_expired(env.now);
     let mut outcome = None;
     for index in 0..archive.sessions.len() {
         let Some(archived) = archive.sessions.get_mut(index) else {
             break;
         };
-        if key_exchange.is_some_and(|key_exchange| !archived.session.opened_by(key_exchange)) {
+        if !eligible(&archived.session) {
             continue;
         }
         let skipped = Some(&mut archived.skipped);

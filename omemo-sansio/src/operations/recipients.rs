@@ -3,10 +3,14 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use omemo_storage::Key;
+
 use super::encrypt::EncryptRequest;
 use super::{distinct, key_exchange};
 use crate::engine::{DownloadBundle, DownloadDeviceList, Env, Stop, View};
 use crate::error::{EncryptFailure, SkipReason, SkippedDevice};
+use crate::keys::IdentityKey;
+use crate::ratchet::Session;
 use crate::records::{AccountRecord, Contact, place};
 use crate::settings::Settings;
 use crate::{BareJid, Bundle, DeviceAddress, Namespace};
@@ -59,6 +63,11 @@ pub(super) fn find(
     recipients.ask_for_trust(view, settings, request)?;
     recipients.check_coverage(request)?;
     Ok(recipients)
+}
+
+/// The identity key of the other side of a session, if there is a session.
+pub(super) fn peer_of_session(view: &mut View, key: &Key) -> Result<Option<IdentityKey>, Stop> {
+    Ok(view.read::<Session>(key)?.map(|session| session.peer_identity()))
 }
 
 impl Recipients {
@@ -142,12 +151,13 @@ impl Recipients {
             let Some(entry) = contact.devices.get_mut(device) else {
                 continue;
             };
-            if let Some(session) = view.read::<crate::ratchet::Session>(&session)? {
-                if entry.identity.is_none() {
-                    entry.identify(session.peer_identity());
+            if let Some(peer) = peer_of_session(view, &session)? {
+                // A session with another key than the device is known by must not be written in.
+                if *entry.identity.get_or_insert(peer) == peer {
+                    entry.identify(peer);
+                    targets.push(target);
+                    continue;
                 }
-                targets.push(target);
-                continue;
             }
             let request = DownloadBundle {
                 namespace: target.namespace.clone(),

@@ -4,12 +4,17 @@ use alloc::vec::Vec;
 
 use super::flush::{Flushed, OutboxFailure, acknowledge};
 use super::key_exchange::{initiate, usable_bundle};
+use super::recipients::peer_of_session;
 use crate::engine::{DownloadBundle, Env, SendMessage, Stop, View};
 use crate::error::{BundleFailure, EncryptFailure};
+use crate::keys::IdentityKey;
 use crate::ratchet::Session;
-use crate::records::{AccountRecord, Contact, MarkPlace, place};
+use crate::records::{AccountRecord, Contact, ContactDevice, MarkPlace, place};
 use crate::settings::Settings;
 use crate::{BareJid, Bundle, DeviceId, EncryptedMessage, Error, KeyElement, Namespace, RecipientKeys};
+
+/// The most replies that one flush sends; the others wait for the next.
+const MAX_REPLIES: usize = 256;
 
 /// A reply that is owed.
 pub(super) struct Reply {
@@ -30,6 +35,10 @@ pub(super) fn gather(
 ) -> Result<Vec<Reply>, Stop> {
     let mut owed = Vec::new();
     for place in marked {
+        if owed.len() == MAX_REPLIES {
+            flushed.postponed += 1;
+            continue;
+        }
         let MarkPlace::Reply(namespace, jid, device) = place.clone() else {
             continue;
         };
@@ -56,24 +65,50 @@ pub(super) fn gather(
     view.settle()?;
     let mut ready = Vec::new();
     for mut reply in owed {
-        if view
-            .read::<Session>(&place::session(&reply.jid, &reply.namespace, reply.device)?)?
-            .is_none()
+        let known = known_device(view, &reply)?;
+        let session = peer_of_session(view, &place::session(&reply.jid, &reply.namespace, reply.device)?)?;
+        if session.is_some_and(|peer| known.is_none_or(|known| known.identity.is_none_or(|key| key == peer)))
         {
-            match bundle_for(view, settings, &reply)? {
-                None => continue,
-                Some(Ok(bundle)) => reply.bundle = Some(bundle),
-                Some(Err(failure)) => {
-                    flushed
-                        .failed
-                        .push(((&reply.place).into(), OutboxFailure::Bundle(failure)));
-                    continue;
-                }
+            ready.push(reply);
+            continue;
+        }
+        match bundle_for(view, settings, &reply, known)? {
+            None => {}
+            Some(Ok(bundle)) => {
+                reply.bundle = Some(bundle);
+                ready.push(reply);
+            }
+            Some(Err(BundleFailure::Network(error))) => {
+                flushed
+                    .failed
+                    .push(((&reply.place).into(), OutboxFailure::Network(error)));
+            }
+            Some(Err(failure)) => {
+                // Nobody is there to open a session with; whoever writes again is answered again.
+                view.delete(&reply.place.key()?)?;
+                flushed
+                    .failed
+                    .push(((&reply.place).into(), OutboxFailure::Bundle(failure)));
             }
         }
-        ready.push(reply);
     }
     Ok(ready)
+}
+
+/// What a contact says of a device.
+#[derive(Clone, Copy)]
+struct Known {
+    identity: Option<IdentityKey>,
+    listed: bool,
+}
+
+fn known_device(view: &mut View, reply: &Reply) -> Result<Option<Known>, Stop> {
+    let contact = view.read::<Contact>(&place::contact(&reply.jid)?)?;
+    let known = |device: &ContactDevice| Known {
+        identity: device.identity,
+        listed: device.is_active(&reply.namespace),
+    };
+    Ok(contact.and_then(|contact| contact.device(reply.device).map(known)))
 }
 
 /// The bundle to open a session from; `None` if it has to be downloaded first.
@@ -81,9 +116,15 @@ fn bundle_for(
     view: &mut View,
     settings: &Settings,
     reply: &Reply,
+    known: Option<Known>,
 ) -> Result<Option<Result<Bundle, BundleFailure>>, Stop> {
-    let contact = view.read::<Contact>(&place::contact(&reply.jid)?)?;
-    let known = contact.and_then(|contact| contact.device(reply.device).and_then(|device| device.identity));
+    let Some(Known {
+        identity,
+        listed: true,
+    }) = known
+    else {
+        return Ok(Some(Err(BundleFailure::Missing)));
+    };
     let request = DownloadBundle {
         namespace: reply.namespace.clone(),
         jid: reply.jid.clone(),
@@ -91,7 +132,7 @@ fn bundle_for(
     };
     Ok(view
         .bundle(request)
-        .map(|answer| usable_bundle(settings, &reply.namespace, answer, reply.device, known)))
+        .map(|answer| usable_bundle(settings, &reply.namespace, answer, reply.device, identity)))
 }
 
 /// Encrypts the empty messages that are owed; they leave once their sessions are committed.
@@ -143,8 +184,11 @@ fn empty_message(
         .ok_or_else(|| Error::UnknownNamespace(namespace.clone()))?;
     let key = place::session(jid, namespace, *device)?;
     let mut session = match (view.take::<Session>(&key)?, bundle) {
-        (Some(session), _) => session,
-        (None, Some(bundle)) => initiate(env, protocol.as_ref(), account, bundle)?,
+        (_, Some(bundle)) => {
+            identify(view, reply, bundle)?;
+            initiate(env, protocol.as_ref(), account, bundle)?
+        }
+        (Some(session), None) => session,
         (None, None) => return Err(Error::Internal("a reply has neither session nor bundle").into()),
     };
     let sealed = session
@@ -173,4 +217,17 @@ fn empty_message(
         .into(),
         payload: None,
     })
+}
+
+/// Records whom the new session is with, in the same commit: everything that is written in it later, and whatever is
+/// received, is judged by that key.
+fn identify(view: &mut View, reply: &Reply, bundle: &Bundle) -> Result<(), Stop> {
+    let key = place::contact(&reply.jid)?;
+    let mut contact = view.take::<Contact>(&key)?.unwrap_or_default();
+    contact
+        .devices
+        .entry(reply.device)
+        .or_default()
+        .identify(bundle.identity_key);
+    view.put_changed(&key, contact)
 }

@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 
 use super::decrypted::Sender;
-use super::device_list::apply_downloaded;
+use super::device_list::{apply_downloaded, forget_records, keep_listed};
 use super::key_exchange::Origin;
+use super::mark;
 use super::set_trust::{judge, meaning};
 use crate::Error;
 use crate::engine::{DownloadDeviceList, Env, Stop, View};
@@ -12,7 +13,7 @@ use crate::error::{DecryptFailure, Inconsistency};
 use crate::keys::IdentityKey;
 use crate::protocol::Incoming;
 use crate::ratchet::Session;
-use crate::records::{Contact, place};
+use crate::records::{AccountRecord, Contact, MarkPlace, place};
 use crate::settings::Settings;
 use crate::trust::Trust;
 
@@ -24,6 +25,7 @@ pub(super) fn known_sender(
     view: &mut View,
     env: &Env<'_>,
     settings: &Settings,
+    account: &AccountRecord,
     origin: &Origin<'_>,
 ) -> Result<Contact, Stop> {
     let Origin {
@@ -53,16 +55,10 @@ pub(super) fn known_sender(
         source,
     })?;
     let list = list.unwrap_or_default();
-    if *jid == &settings.jid {
-        // A stale own list must not drop this device; taking it in whole is left to the update that follows.
-        for (id, entry) in &list.devices {
-            let listed = contact.devices.entry(*id).or_default();
-            listed.claim_label(entry.label.clone());
-            listed.protocols.insert(namespace.clone(), true);
-        }
-        contact.refreshed.insert(namespace.clone(), env.now);
-    } else {
-        apply_downloaded(&mut contact, namespace, &list, env.now);
+    let change = apply_downloaded(&mut contact, namespace, &list, env.now);
+    forget_records(view, settings, jid, &change.forgotten)?;
+    if *jid == &settings.jid && keep_listed(&mut contact, account, namespace) {
+        mark(view, &MarkPlace::Devices(namespace.clone()))?;
     }
     if contact.devices.contains_key(device) {
         return Ok(contact);

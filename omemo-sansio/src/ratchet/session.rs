@@ -98,7 +98,12 @@ impl Session {
 
     /// Whether this session is the one that the key exchange opens.
     pub fn opened_by(&self, key_exchange: &KeyExchange) -> bool {
-        self.origin.role == Role::Responder && self.origin.base_key == key_exchange.base_key
+        // The identity key too: the MAC covers the one of the session, not the one that stands in this key exchange.
+        self.origin.role == Role::Responder
+            && self.origin.base_key == key_exchange.base_key
+            && self.origin.peer.ed25519() == key_exchange.identity_key.ed25519()
+            && self.origin.pre_key == key_exchange.pre_key
+            && self.origin.signed_pre_key == key_exchange.signed_pre_key
     }
 
     /// Whether this side opened it.

@@ -33,9 +33,14 @@ pub(crate) struct ArchivedSession {
 }
 
 impl Archive {
+    /// Drops what was kept long enough. Done whenever the archive is looked at.
+    pub(crate) fn drop_expired(&mut self, now: Timestamp) {
+        self.sessions.retain(|archived| now < archived.expires);
+    }
+
     /// Adds a session that was just replaced; the oldest beyond the bound and those that have expired go.
     pub(crate) fn add(&mut self, session: Session, skipped: SkippedKeys, now: Timestamp) {
-        self.sessions.retain(|archived| now < archived.expires);
+        self.drop_expired(now);
         self.sessions.insert(
             0,
             ArchivedSession {
