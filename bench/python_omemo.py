@@ -6,8 +6,9 @@
 
 The sender keeps its state in a table of keys and values in SQLite (WAL, synchronous=FULL): its storage is asked to
 write one value at a time, so each is a commit. The recipients, one device an account, keep theirs in memory. Says
-{"ready": true} once every session is used both ways. Then each line on stdin is answered with a message's
-nanoseconds and commits, as JSON.
+{"ready": true} once every session is used both ways. Then each line on stdin, "upsert" or "replace", is answered with
+the nanoseconds and commits of a message whose values are written so, as JSON. SQLite does not touch the disk for an
+upsert that changes nothing, and most of them change nothing.
 """
 
 from __future__ import annotations
@@ -44,12 +45,19 @@ class MemoryStorage(omemo.Storage):
         self._values.pop(key, None)
 
 
+WRITES = {
+    "upsert": "INSERT INTO record VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+    "replace": "INSERT OR REPLACE INTO record VALUES (?, ?)",
+}
+
+
 class SqliteStorage(omemo.Storage):
     """With the cache that python-omemo puts before every storage unless told otherwise."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self.commits = 0
+        self.write = "upsert"
         self._connection = sqlite3.connect(path, isolation_level=None)
         mode = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         assert mode == "wal", mode
@@ -62,10 +70,7 @@ class SqliteStorage(omemo.Storage):
 
     async def _store(self, key: str, value: omemo.JSONType) -> None:
         self.commits += 1
-        self._connection.execute(
-            "INSERT INTO record VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-            (key, json.dumps(value)),
-        )
+        self._connection.execute(WRITES[self.write], (key, json.dumps(value)))
 
     async def _delete(self, key: str) -> None:
         self.commits += 1
@@ -140,7 +145,8 @@ class Sender:
         assert len(message.keys) == len(self._jids), len(message.keys)
         return message
 
-    async def measure(self) -> Dict[str, int]:
+    async def measure(self, write: str) -> Dict[str, int]:
+        self._storage.write = write
         commits = self._storage.commits
         begun = time.perf_counter_ns()
         message = await self.encrypt()
@@ -178,8 +184,8 @@ async def main() -> None:
     _, database, devices, length = sys.argv
     sender = await prepare(database, int(devices), int(length))
     print(json.dumps({"ready": True}), flush=True)
-    while sys.stdin.readline():
-        print(json.dumps(await sender.measure()), flush=True)
+    while line := sys.stdin.readline():
+        print(json.dumps(await sender.measure(line.strip())), flush=True)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ pub(crate) struct Item {
     peer_every: usize,
     bars: Bars,
     counts: Vec<Detail>,
-    details: Box<dyn Fn() -> Vec<Detail>>,
+    details: Vec<Box<dyn Fn() -> Vec<Detail>>>,
 }
 
 /// What an item must reach.
@@ -79,7 +79,7 @@ impl Item {
                 peer_ratio: None,
             },
             counts: Vec::new(),
-            details: Box::new(Vec::new),
+            details: Vec::new(),
         }
     }
 
@@ -106,7 +106,7 @@ impl Item {
 
     /// Asks for more once all rounds are done; asked before the first too, so that it can begin anew.
     pub(crate) fn with_details(mut self, details: impl Fn() -> Vec<Detail> + 'static) -> Self {
-        self.details = Box::new(details);
+        self.details.push(Box::new(details));
         self
     }
 
@@ -114,9 +114,14 @@ impl Item {
         self.name
     }
 
+    fn asked(&self) -> Vec<Detail> {
+        let details = self.details.iter().flat_map(|details| details());
+        self.counts.iter().copied().chain(details).collect()
+    }
+
     pub(crate) fn measure(mut self) -> Result<Measured, Failure> {
         let (mut ours, mut floor, mut peer) = (Times::default(), Times::default(), Times::default());
-        (self.details)();
+        self.asked();
         for round in 0..self.rounds {
             ours.push((self.ours.0)()?);
             floor.push((self.floor.0)()?);
@@ -130,9 +135,9 @@ impl Item {
             name: self.name,
             ours,
             floor,
+            details: self.asked(),
             peer: self.peer.map(|_| peer),
             bars: self.bars,
-            details: self.counts.into_iter().chain((self.details)()).collect(),
         })
     }
 }

@@ -6,13 +6,14 @@ mod sender;
 mod upsert;
 mod watched;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use tempfile::TempDir;
 
 use crate::measure::{Detail, Failure, Item, Work};
-use python::PythonOmemo;
+use python::{PythonOmemo, Write};
 use sender::Sender;
 use upsert::Upsert;
 
@@ -45,6 +46,9 @@ const ROUNDS: usize = 600;
 
 /// python-omemo is too slow for every round.
 const PYTHON_EVERY: usize = 30;
+
+/// Slower still where each write is one: once in so many of its turns.
+const REPLACE_EVERY: u32 = 5;
 
 /// What could not be measured: its name, and why.
 pub(crate) type Lacking = Option<(&'static str, Failure)>;
@@ -127,13 +131,23 @@ fn details(sender: &Rc<Sender>) -> impl Fn() -> Vec<Detail> + 'static {
     }
 }
 
+/// Beside the kinder statement that has the bar, now and then the other.
 fn beside(item: Item, mut peer: PythonOmemo) -> Result<Item, Failure> {
-    let commits = peer.message()?.commits;
-    let work = Work::timed_elsewhere(move || Ok(peer.message()?.ns));
+    let commits = peer.message(Write::Upsert)?.commits;
+    let least_replacing = Rc::new(Cell::new(u64::MAX));
+    let (least, mut turn) = (Rc::clone(&least_replacing), 0_u32);
+    let work = Work::timed_elsewhere(move || {
+        if turn.is_multiple_of(REPLACE_EVERY) {
+            least.set(least.get().min(peer.message(Write::Replace)?.ns));
+        }
+        turn += 1;
+        Ok(peer.message(Write::Upsert)?.ns as f64)
+    });
     Ok(item
         .with_peer(BAR_PYTHON, work)
         .peer_every(PYTHON_EVERY)
-        .with_counts(vec![("peer_commits", commits)]))
+        .with_counts(vec![("peer_commits", commits)])
+        .with_details(move || vec![("peer_replacing_ns", least_replacing.get())]))
 }
 
 /// Where databases and the environment of Python go: beside what cargo builds, which is on a disk. Elsewhere a temporary

@@ -1,6 +1,6 @@
 //! python-omemo, in a process of its own that times itself; see `python_omemo.py`.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -15,9 +15,18 @@ pub(super) struct PythonOmemo {
     output: BufReader<ChildStdout>,
 }
 
+/// The statement that values are written with.
+#[derive(Clone, Copy)]
+pub(super) enum Write {
+    /// Spares the disk where a value stays the same.
+    Upsert,
+    /// Writes each time.
+    Replace,
+}
+
 /// What a message took.
 pub(super) struct Message {
-    pub(super) ns: f64,
+    pub(super) ns: u64,
     pub(super) commits: u64,
 }
 
@@ -48,16 +57,19 @@ impl PythonOmemo {
     }
 
     /// Lets it encrypt a message to all its devices.
-    pub(super) fn message(&mut self) -> Result<Message, Failure> {
+    pub(super) fn message(&mut self, write: Write) -> Result<Message, Failure> {
         let input = self.input.as_mut().ok_or("its input is closed")?;
-        input.write_all(b"\n")?;
+        input.write_all(match write {
+            Write::Upsert => b"upsert\n",
+            Write::Replace => b"replace\n",
+        })?;
         let answer = self.answer()?;
         let number = |name: &str| {
             let number = answer.get(name).and_then(Value::as_u64);
             number.ok_or_else(|| format!("python-omemo did not say {name}"))
         };
         Ok(Message {
-            ns: number("ns")? as f64,
+            ns: number("ns")?,
             commits: number("commits")?,
         })
     }
