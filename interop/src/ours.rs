@@ -69,7 +69,9 @@ fn open<S: Storage>(
     if let Some(label) = label {
         builder = builder.label(label);
     }
-    Client::open(builder).unwrap_or_else(|error| panic!("{address} could not be opened: {error}"))
+    builder
+        .open_blocking()
+        .unwrap_or_else(|error| panic!("{address} could not be opened: {error}"))
 }
 
 impl<S: Storage> Device for Ours<S> {

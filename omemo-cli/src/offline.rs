@@ -24,7 +24,7 @@ pub(crate) type Onlooker = Client<ReadOnly, Offline>;
 pub(crate) fn look(storage: AnyStorage, jid: &BareJid) -> Result<Onlooker, Failure> {
     let mut settings = Settings::new(jid.clone());
     settings.trust = Arc::new(AnyLevel);
-    match Client::open(Client::builder(settings, ReadOnly(storage), Offline)) {
+    match Client::open(settings, ReadOnly(storage), Offline) {
         Ok(client) => Ok(client),
         // It would have begun with the list of the account's other devices.
         Err(Error::Network { .. }) => Err(Failure::new("no device of this account was ever opened here")),

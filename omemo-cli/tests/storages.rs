@@ -112,12 +112,7 @@ fn what_cannot_be_known_is_said() {
     let storage = wait(SqliteStorage::open(&file)).unwrap();
     let open = |jid: &BareJid| {
         let connection = server.connect(jid, "phone");
-        Client::open(Client::builder(
-            Settings::new(jid.clone()),
-            storage.clone(),
-            connection,
-        ))
-        .unwrap()
+        Client::open(Settings::new(jid.clone()), storage.clone(), connection).unwrap()
     };
     let (his, hers) = (open(&romeo), open(&juliet));
     let list = DeviceList {

@@ -31,6 +31,8 @@ pub struct SqliteOptions {
     busy_timeout: Duration,
     connections: u32,
     durability: Durability,
+    /// Whether the file is created where there is none.
+    creates: bool,
 }
 
 /// Whether a database that may forget commits is accepted.
@@ -57,12 +59,14 @@ impl SqliteOptions {
     /// [`ErrorKind::Misconfigured`] if it begins like a URL and is none.
     pub fn new(location: impl AsRef<Path>) -> Result<Self, StorageError> {
         let location = location.as_ref();
+        let mut creates = true;
         let connect = match location.to_str() {
             Some(url) if url.starts_with("sqlite:") => {
                 // `mode=rwc` is what a path gets too; an explicit mode in the URL stands.
                 let given = SqliteConnectOptions::from_str(url).map_err(error)?;
                 let explicit = url.contains("mode=");
                 if explicit {
+                    creates = false;
                     given
                 } else {
                     given.create_if_missing(true)
@@ -77,6 +81,7 @@ impl SqliteOptions {
             busy_timeout: Duration::from_secs(5),
             connections: 4,
             durability: Durability::Required,
+            creates,
         })
     }
 
@@ -109,6 +114,7 @@ impl SqliteOptions {
     ///
     /// As [`SqliteStorage::open`].
     pub async fn open(self) -> Result<SqliteStorage, StorageError> {
+        create_private(self.connect.get_filename(), self.creates);
         within(async move {
             let pool = self.pool();
             let mut connection = pool.acquire().await.map_err(error)?;
@@ -136,6 +142,26 @@ impl SqliteOptions {
             .connect_lazy_with(connect)
     }
 }
+
+/// A new database is for its owner's eyes alone: it holds keys. SQLite gives the files beside it the same mode. One that
+/// exists keeps the mode it has, and a place where none can be created is SQLite's to complain about.
+#[cfg(unix)]
+fn create_private(file: &Path, create: bool) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let in_memory = file
+        .to_str()
+        .is_some_and(|name| name == ":memory:" || name.starts_with("file:"));
+    if create && !in_memory {
+        let _ = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file);
+    }
+}
+
+#[cfg(not(unix))]
+fn create_private(_: &Path, _: bool) {}
 
 /// Checks what the contract needs of the database, and brings its tables to this version.
 pub(crate) async fn prepare(

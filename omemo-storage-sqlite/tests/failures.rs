@@ -265,3 +265,25 @@ async fn closed_storage() {
     let error = storage.commit(&account(), &batch()).await.unwrap_err();
     assert_error(&error, ErrorKind::Unavailable, "closed");
 }
+
+/// The database holds private keys: nobody else may read it, nor what SQLite keeps beside it.
+#[cfg(unix)]
+#[test]
+fn a_new_database_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let storage = omemo_storage::blocking::wait(omemo_storage_sqlite::SqliteStorage::open(
+        directory.path().join("new.sqlite"),
+    ))
+    .unwrap();
+    let mut files = 0;
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+        files += 1;
+    }
+    assert!(files >= 2, "the database and its write-ahead log");
+    drop(storage);
+}

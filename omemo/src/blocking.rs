@@ -87,22 +87,66 @@ impl<N: Network> crate::Network for Inline<N> {
 }
 
 /// [`crate::Client`] for blocking code: see there for each call.
-#[derive(Clone, Debug)]
+///
+/// ```
+/// use omemo::blocking::{Client, Network};
+/// use omemo::{BareJid, Content, EncryptRequest, IncomingMessage, Namespace, Settings};
+/// use omemo_storage_memory::MemoryStorage;
+///
+/// # #[cfg(feature = "local")]
+/// fn talk() -> Result<(), Box<dyn std::error::Error>> {
+///     let server = omemo::local::Server::new(); // its connections implement `Network`
+///     let (romeo, juliet) = (BareJid::new("romeo@montague.lit")?, BareJid::new("juliet@capulet.lit")?);
+///     let open = |jid: &BareJid| {
+///         Client::open(Settings::new(jid.clone()), MemoryStorage::new(), server.connect(jid, "phone"))
+///     };
+///     let (his, hers) = (open(&romeo)?, open(&juliet)?);
+///     let encrypted = his.encrypt(EncryptRequest::new(vec![juliet], Namespace::OMEMO_2, b"hello".to_vec()))?;
+///     let message = IncomingMessage { sender: romeo, message: encrypted.messages[0].clone() };
+///     assert!(matches!(hers.decrypt(message)?.content, Content::Plaintext(text) if text.as_slice() == b"hello"));
+///     Ok(())
+/// }
+/// # #[cfg(feature = "local")]
+/// # talk().unwrap();
+/// ```
 pub struct Client<S, N>(crate::Client<S, Inline<N>>);
 
-impl<S: Storage, N: Network> Client<S, N> {
-    /// Begins to make a client: [`Client::open`] ends it.
-    pub fn builder(settings: Settings, storage: S, network: N) -> Builder<S, Inline<N>> {
-        crate::Client::builder(settings, storage, Inline(network))
+impl<S, N> Clone for Client<S, N> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
+}
 
-    /// Opens the account.
+impl<S, N> std::fmt::Debug for Client<S, N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<S: Storage, N: Network> Builder<S, Inline<N>> {
+    /// [`Builder::open`] for blocking code.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_blocking(self) -> Result<Client<S, N>, Error> {
+        wait(self.open()).map(Client)
+    }
+}
+
+impl<S: Storage, N: Network> Client<S, N> {
+    /// Opens the account with the defaults; [`builder`](Self::builder) has more to choose.
     ///
     /// # Errors
     ///
     /// As [`Builder::open`].
-    pub fn open(builder: Builder<S, Inline<N>>) -> Result<Self, Error> {
-        wait(builder.open()).map(Self)
+    pub fn open(settings: Settings, storage: S, network: N) -> Result<Self, Error> {
+        Self::builder(settings, storage, network).open_blocking()
+    }
+
+    /// Begins to make a client: [`Builder::open_blocking`] ends it.
+    pub fn builder(settings: Settings, storage: S, network: N) -> Builder<S, Inline<N>> {
+        crate::Client::builder(settings, storage, Inline(network))
     }
 
     /// The id of this device.

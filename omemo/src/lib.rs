@@ -51,14 +51,18 @@ pub use omemo_sansio::engine::{
     AskTrust, DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList,
 };
 pub use omemo_sansio::keys::{self, IdentityKey};
+pub use omemo_sansio::protocol::{Omemo2, Protocol};
+pub use omemo_sansio::ratchet::Limits;
 pub use omemo_sansio::trust;
 pub use omemo_sansio::{
     BareJid, Bundle, BundleFailure, CatchUp, Content, DecryptFailure, Decrypted, DeviceAddress, DeviceEntry,
     DeviceId, DeviceInformation, DeviceList, DeviceListChange, Devices, EncryptFailure, EncryptRequest,
-    Encrypted, EncryptedMessage, Error, Flushed, IncomingMessage, Inconsistency, Label, Maintained,
-    Namespace, NetworkError, OutboxFailure, OutboxItem, PreKeyId, PublicSignedPreKey, Sender, Settings,
+    Encrypted, EncryptedMessage, Error, Flushed, IncomingMessage, Inconsistency, InvalidJid, InvalidSettings,
+    KeyElement, Label, MAX_LABEL, MAX_PAYLOAD, Maintained, Namespace, NetworkError, OutboxFailure,
+    OutboxItem, Payload, PreKeyId, PublicSignedPreKey, RecipientKeys, RecordError, Sender, Settings,
     SkipReason, SkippedDevice, Timestamp,
 };
+pub use omemo_storage::{ErrorKind, Retry, Storage, StorageError};
 pub use time::{Clock, SystemClock, Timer};
 
 /// The randomness of the operating system, as a client uses it unless it is given another.

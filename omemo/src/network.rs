@@ -9,21 +9,30 @@ use omemo_sansio::engine::{
 use omemo_sansio::trust::TrustDecision;
 use omemo_sansio::{Bundle, DeviceList, NetworkError};
 
-/// How a client reaches others: personal eventing (XEP-0163) for bundles and device lists, and messages.
+/// How one account reaches others: personal eventing (XEP-0163) for bundles and device lists, and messages. What is
+/// uploaded is the own account's.
 ///
-/// That something does not exist is not an error: it is `Ok(None)`. Futures may be dropped at any await.
+/// That something does not exist (`item-not-found`) is not an error: it is `Ok(None)`. Futures may be dropped at any
+/// await. For OMEMO 2 (XEP-0384, section 5.3), whose XML and node names are in the crate `omemo-xml`:
+///
+/// * Bundles are items of the node `urn:xmpp:omemo:2:bundles`, one for each device, whose id is the device's. Publish with
+///   the options `pubsub#access_model` = `open` and `pubsub#max_items` = `max`.
+/// * The device list is the item `current` of the node `urn:xmpp:omemo:2:devices`, with `pubsub#access_model` = `open`.
+///   Ask to be notified of it (`urn:xmpp:omemo:2:devices+notify`) and hand what comes to
+///   [`Client::update_device_list`](crate::Client::update_device_list).
+/// * If a publication fails for its options (`precondition-not-met`), configure the node so and publish again.
 pub trait Network: Send + Sync {
     /// Downloads bundles: one answer for each, in the same order. Several at a time, so that they can be fetched side by
-    /// side.
+    /// side. Of a node with several items of the same id, the newest counts.
     fn download_bundles(
         &self,
         wanted: &[DownloadBundle],
     ) -> impl Future<Output = Vec<Result<Option<Bundle>, NetworkError>>> + Send;
 
-    /// Publishes the own bundle.
+    /// Publishes the own bundle, as the item of this device.
     fn upload_bundle(&self, upload: &UploadBundle) -> impl Future<Output = Result<(), NetworkError>> + Send;
 
-    /// Downloads the device list of an account.
+    /// Downloads the device list of an account, the own one too.
     fn download_device_list(
         &self,
         wanted: &DownloadDeviceList,
@@ -35,7 +44,8 @@ pub trait Network: Send + Sync {
         upload: &UploadDeviceList,
     ) -> impl Future<Output = Result<(), NetworkError>> + Send;
 
-    /// Sends a message without content, with a storage hint (XEP-0334), to an account.
+    /// Sends a message without content to an account, with a `<store/>` hint (XEP-0334) so that devices that are offline
+    /// get it too. Done when it is on its way.
     fn send_message(&self, message: &SendMessage) -> impl Future<Output = Result<(), NetworkError>> + Send;
 }
 

@@ -24,6 +24,19 @@ impl Clock for SystemClock {
 }
 
 /// The timer of the application's runtime. Without one, a client tries again at once where it would wait a little.
+///
+/// ```
+/// use std::pin::Pin;
+/// use std::time::Duration;
+///
+/// struct Tokio;
+///
+/// impl omemo::Timer for Tokio {
+///     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+///         Box::pin(tokio::time::sleep(duration))
+///     }
+/// }
+/// ```
 pub trait Timer: Send + Sync {
     /// A future that is ready after `duration`.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -164,10 +164,14 @@ fn unknown_contacts_cost_nothing_but_the_names() {
     romeo.counts();
     let nobody = jid("nobody@capulet.lit");
     let error = romeo.encrypt(&[&nobody], "hello?").unwrap_err();
-    let omemo::Error::Encrypt(omemo::EncryptFailure::NoEligibleDevices { jids, .. }) = error else {
+    let omemo::Error::Encrypt(omemo::EncryptFailure::NoEligibleDevices { jids, skipped }) = error else {
         panic!("{error}")
     };
     assert_eq!(jids, [nobody]);
+    let [skipped] = skipped.as_slice() else {
+        panic!("{skipped:?}")
+    };
+    assert!(matches!(skipped.reason, omemo::SkipReason::NoDevices));
     assert_eq!(romeo.counts().records_written, 0);
 }
 

@@ -79,7 +79,7 @@ impl Device {
             role,
             jid,
             partner,
-            client: Client::open(builder)?,
+            client: builder.open_blocking()?,
             owner,
             moment,
             owes: true,

@@ -14,11 +14,11 @@ use crate::{BareJid, DeviceId, Namespace};
 #[non_exhaustive]
 pub enum EncryptFailure {
     /// The question was asked and these keys are still undecided; decisions that were made are kept.
-    #[error("{} identity keys are still undecided", .0.len())]
+    #[error("identity keys are still undecided: {}", .0.len())]
     StillUndecided(Vec<UndecidedKey>),
     /// These recipients have no device that could be written to. What is known of each device is in `skipped` of the
     /// attempt.
-    #[error("{} recipients have no eligible device", .jids.len())]
+    #[error("recipients without a device that could be written to: {}", .jids.len())]
     NoEligibleDevices {
         /// The recipients.
         jids: Vec<BareJid>,
@@ -62,6 +62,8 @@ pub enum SkipReason {
     Distrusted(IdentityKey),
     /// It is on the lists of protocols alone for which no plaintext was given.
     NoCommonProtocol,
+    /// The account has no device on any list: it does not use OMEMO.
+    NoDevices,
     /// The account's device list could not be downloaded.
     DeviceList(Namespace, NetworkError),
 }

@@ -62,7 +62,7 @@ pub enum Error {
         source: NetworkError,
     },
     /// More was given than is taken.
-    #[error("{what} of {size} is more than {limit}")]
+    #[error("{what} is too large: {size}, more than {limit}")]
     TooLarge {
         /// What was too large.
         what: &'static str,

@@ -11,7 +11,7 @@ use crate::engine::{DownloadBundle, DownloadDeviceList, Env, Stop, View};
 use crate::error::{EncryptFailure, SkipReason, SkippedDevice};
 use crate::keys::IdentityKey;
 use crate::ratchet::Session;
-use crate::records::{AccountRecord, Contact, place};
+use crate::records::{AccountRecord, Contact, ContactDevice, place};
 use crate::settings::Settings;
 use crate::{BareJid, Bundle, DeviceAddress, Namespace};
 
@@ -113,12 +113,22 @@ impl Recipients {
     /// Gives each active device the most preferred protocol that it and the request have.
     fn choose_protocols(&mut self, namespaces: &[Namespace], own: &DeviceAddress) {
         for (jid, contact) in &self.contacts {
+            let is_listed = |device: &ContactDevice| device.protocols.values().any(|active| *active);
+            let unknown = self.skipped.iter().any(|skipped| skipped.jid == *jid);
+            if *jid != own.jid && !unknown && !contact.devices.values().any(is_listed) {
+                let reason = SkipReason::NoDevices;
+                self.skipped.push(SkippedDevice {
+                    jid: jid.clone(),
+                    device: None,
+                    reason,
+                });
+            }
             for (id, device) in &contact.devices {
                 let address = DeviceAddress {
                     jid: jid.clone(),
                     device: *id,
                 };
-                if address == *own || !device.protocols.values().any(|active| *active) {
+                if address == *own || !is_listed(device) {
                     continue;
                 }
                 match namespaces.iter().find(|namespace| device.is_active(namespace)) {
