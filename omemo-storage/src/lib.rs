@@ -37,6 +37,8 @@ mod metered;
 mod name;
 mod record;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, CommitId, Committed, MAX_RECORDS, Revision, Stake, Write};
 pub use erased::AnyStorage;

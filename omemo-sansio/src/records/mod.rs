@@ -5,6 +5,8 @@ mod archive;
 mod catch_up;
 pub(crate) mod codec;
 mod contact;
+#[cfg(test)]
+mod golden;
 mod outbox;
 pub(crate) mod place;
 mod pre_keys;
