@@ -1,6 +1,6 @@
 //! OMEMO end-to-end encryption (XEP-0384) for XMPP clients, bots and servers.
 //!
-//! A [`Client`] is one account on one device. It keeps what it knows in any [`Storage`](omemo_storage::Storage) and
+//! A [`Client`] is one account on one device. It keeps what it knows in any [`Storage`] and
 //! reaches others through what the application implements as [`Network`]. It names no runtime, spawns nothing and never
 //! sleeps: its futures run on any executor, and [`blocking::Client`] needs none.
 //!
