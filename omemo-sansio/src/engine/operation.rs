@@ -235,7 +235,9 @@ impl<T> Operation<T> {
     fn applied(&mut self) {
         match core::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Commit { batch, then } => {
-                self.view.applied(&batch);
+                if matches!(then, Then::RunAgain) {
+                    self.view.applied(&batch);
+                }
                 self.attempts = 0;
                 self.proceed(then);
             }

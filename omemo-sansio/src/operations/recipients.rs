@@ -1,6 +1,6 @@
 //! Whom a message goes to: the devices of each recipient, and why some are left out.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use omemo_storage::Key;
@@ -199,9 +199,10 @@ impl Recipients {
 
     /// Each recipient needs at least one device; the own account need not have another.
     fn check_coverage(&mut self, request: &EncryptRequest) -> Result<(), Stop> {
+        let covered: BTreeSet<&BareJid> = self.targets.iter().map(|target| &target.address.jid).collect();
         let uncovered: Vec<BareJid> = distinct(request.recipients.iter().cloned())
             .into_iter()
-            .filter(|jid| !self.targets.iter().any(|target| target.address.jid == *jid))
+            .filter(|jid| !covered.contains(jid))
             .collect();
         if uncovered.is_empty() {
             return Ok(());
