@@ -63,6 +63,16 @@ pub(super) fn gather(
         }
     }
     view.settle()?;
+    make_ready(view, settings, owed, flushed)
+}
+
+/// Keeps the replies that have a session, or a bundle to open one from.
+fn make_ready(
+    view: &mut View,
+    settings: &Settings,
+    owed: Vec<Reply>,
+    flushed: &mut Flushed,
+) -> Result<Vec<Reply>, Stop> {
     let mut ready = Vec::new();
     for mut reply in owed {
         let known = known_device(view, &reply)?;
