@@ -166,8 +166,34 @@ fn a_key_element_of_another_message_is_not_spent() {
         matches!(error, Error::Decrypt(DecryptFailure::SeveralKeys(2))),
         "{error}"
     );
+    // Where nobody is named, as in the legacy protocol, each is tried; the one that failed leaves nothing behind.
+    let mut unnamed = ms[1].clone();
+    let element = ms[0].message.recipients[0].keys[0].clone();
+    unnamed.message.recipients[0].keys.insert(0, element);
+    let decrypted = romeo.decrypt(without_names(unnamed)).unwrap();
+    assert_eq!(text(&decrypted).unwrap(), "two");
     let r = romeo.decrypt(ms[0].clone());
     assert_eq!(text(&r.unwrap()).unwrap(), "one");
+}
+
+fn without_names(mut message: IncomingMessage) -> IncomingMessage {
+    message
+        .message
+        .recipients
+        .iter_mut()
+        .for_each(|recipient| recipient.jid = None);
+    message
+}
+
+/// Refused where recipients are named, and where they are not; no key is spent on it.
+fn refuses_both_ways(romeo: &Device, forged: IncomingMessage) {
+    let error = romeo.decrypt(forged.clone()).unwrap_err();
+    assert!(
+        matches!(error, Error::Decrypt(DecryptFailure::SeveralKeys(2))),
+        "{error}"
+    );
+    let error = romeo.decrypt(without_names(forged)).unwrap_err();
+    assert!(matches!(error, Error::Decrypt(_)), "{error}");
 }
 
 #[test]
@@ -188,6 +214,7 @@ fn a_key_exchange_that_failed_leaves_nothing() {
             data: fake_element(),
         },
     );
+    refuses_both_ways(&romeo, forged);
     let r = romeo.decrypt(ms[0].clone());
     assert_eq!(text(&r.unwrap()).unwrap(), "one");
 }
@@ -207,6 +234,7 @@ fn spliced_elements_do_no_harm() {
         key_exchange: false,
         data: fake_element(),
     });
+    refuses_both_ways(&romeo, forged);
     let r = romeo.decrypt(ms[0].clone());
     assert_eq!(text(&r.unwrap()).unwrap(), "one");
 }
@@ -393,6 +421,7 @@ fn a_dropped_decrypt_survives_a_storage_that_forgot_its_commit() {
     }
     let msg = msg.unwrap();
     lose.store(true, Ordering::SeqCst);
+    assert_unknown(romeo.decrypt(msg.clone()).unwrap_err());
     lose.store(false, Ordering::SeqCst);
     // ten minutes, or 4096 commits, later
     for n in 0..4200 {
@@ -435,6 +464,7 @@ fn a_message_encrypted_before_distrust_is_not_handed_out_after() {
     }
     romeo.send(&[&juliet.jid], "hi");
     lose.store(true, Ordering::SeqCst);
+    assert_unknown(romeo.encrypt(&[&juliet.jid], "secret").unwrap_err());
     lose.store(false, Ordering::SeqCst);
     let info = wait(romeo.client.device_information(juliet.jid.clone())).unwrap();
     let stolen = info
@@ -793,4 +823,112 @@ impl Device2 {
             }
         }
     }
+}
+
+fn assert_unknown(error: Error) {
+    assert!(
+        matches!(&error, Error::Storage(error) if error.kind() == ErrorKind::OutcomeUnknown),
+        "{error}"
+    );
+}
+
+/// Romeo with a session with each of Juliet's devices, on a storage that a test can write to.
+fn with_two_sessions() -> (
+    common::Device<omemo_storage_memory::MemoryStorage>,
+    Device,
+    Device,
+) {
+    let server = Server::new();
+    let phone = open(&server, "juliet@capulet.lit", "phone");
+    let laptop = open(&server, "juliet@capulet.lit", "laptop");
+    let romeo = common::open_on(
+        &server,
+        "romeo@montague.lit",
+        "phone",
+        omemo_storage_memory::MemoryStorage::new(),
+    );
+    romeo.send(&[&phone.jid], "hello");
+    for device in [&phone, &laptop] {
+        device.receive();
+        device.flush();
+    }
+    romeo.receive();
+    (romeo, phone, laptop)
+}
+
+fn session_key(of: &Device) -> omemo_storage::Key {
+    let item = format!("session/{NS}/{}", of.client.device());
+    omemo_storage::Key::new("contact/juliet@capulet.lit", &item).unwrap()
+}
+
+/// The stored bytes of a record and its revision, if it is there.
+fn stored(
+    storage: &omemo_storage_memory::MemoryStorage,
+    key: &omemo_storage::Key,
+) -> (Vec<u8>, Option<omemo_storage::Revision>) {
+    let mut query = Query::new();
+    query.records.insert(key.clone());
+    let account = AccountId::new("romeo@montague.lit").unwrap();
+    let snapshot = wait(storage.load(&account, &query)).unwrap();
+    let record = snapshot.records.get(key);
+    (
+        record.map_or(Vec::new(), |record| record.value.as_bytes().to_vec()),
+        record.map(|record| record.revision),
+    )
+}
+
+fn plant(storage: &omemo_storage_memory::MemoryStorage, key: omemo_storage::Key, bytes: Vec<u8>) {
+    let (_, revision) = stored(storage, &key);
+    let mut batch = Batch::new(omemo_storage::CommitId::from_bytes([0x5a; 16]));
+    batch.put(key, revision, bytes.into());
+    let account = AccountId::new("romeo@montague.lit").unwrap();
+    assert_eq!(
+        wait(storage.commit(&account, &batch)).unwrap(),
+        Committed::Applied
+    );
+}
+
+#[test]
+fn a_session_with_another_key_than_the_device_has_is_not_written_in() {
+    let (romeo, phone, laptop) = with_two_sessions();
+    let (laptops, _) = stored(romeo.client.storage(), &session_key(&laptop));
+    plant(romeo.client.storage(), session_key(&phone), laptops);
+    romeo.send(&[&phone.jid], "for the phone");
+    assert_eq!(phone.texts(), ["for the phone"]);
+}
+
+#[test]
+fn an_archived_session_with_another_key_is_not_tried() {
+    let (romeo, phone, laptop) = with_two_sessions();
+    let (laptops, _) = stored(romeo.client.storage(), &session_key(&laptop));
+    let skipped = omemo_sansio::ratchet::SkippedKeys::default().encode();
+    let mut archive = vec![1, 0, 0, 0, 1];
+    archive.extend(u64::MAX.to_be_bytes());
+    for part in [laptops.as_slice(), &skipped] {
+        archive.extend((part.len() as u32).to_be_bytes());
+        archive.extend(part);
+    }
+    let item = format!("archive/{NS}/{}", phone.client.device());
+    plant(
+        romeo.client.storage(),
+        omemo_storage::Key::new("cold/juliet@capulet.lit", &item).unwrap(),
+        archive,
+    );
+    // The laptop writes, and says that it is the phone.
+    let mut message = laptop
+        .encrypt(&[&romeo.jid], "I am the phone")
+        .unwrap()
+        .messages
+        .remove(0);
+    message.sender_device = phone.client.device();
+    let error = romeo
+        .decrypt(IncomingMessage {
+            sender: phone.jid.clone(),
+            message,
+        })
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Decrypt(DecryptFailure::Session(_))),
+        "{error}"
+    );
 }

@@ -12,6 +12,7 @@ use omemo::local::{Delivery, Server, Weather};
 use omemo::{
     Client, Clock, DecryptFailure, Error, IncomingMessage, Namespace, OutboxItem, Settings, Timestamp,
 };
+use omemo_sansio::protocol::{Omemo2, Protocol};
 use omemo_sansio::ratchet::DecryptError;
 use omemo_storage::{AccountId, Batch, CommitId, Committed, Storage};
 use omemo_storage_memory::MemoryStorage;
@@ -158,9 +159,12 @@ fn a_long_chain_is_answered_by_a_heartbeat() {
     }
     assert_eq!(juliet.flush().sent.len(), 1);
     romeo.receive().pop().unwrap().unwrap();
-    let sealed = romeo.send(&[&juliet.jid], "a new chain");
+    let encrypted = romeo.send(&[&juliet.jid], "a new chain");
+    let incoming = Omemo2
+        .parse(&encrypted.messages[0].recipients[0].keys[0].data)
+        .unwrap();
+    assert_eq!(incoming.message.header().n, 0, "the ratchet has not moved on");
     assert_eq!(juliet.texts(), ["a new chain"]);
-    drop(sealed);
 }
 
 /// A clock that a test moves.

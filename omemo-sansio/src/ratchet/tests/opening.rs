@@ -44,6 +44,24 @@ fn the_key_exchange_is_repeated_until_answered() {
     bob.decrypt(&second).unwrap();
     assert!(bob.session().opened_by(&key_exchange));
     assert!(!alice.session().opened_by(&key_exchange));
+    // What stands beside the base key is not authenticated by the message: it has to be what the session was opened with.
+    let stranger = *Device::new(99).identity_key.public();
+    for other in [
+        crate::protocol::KeyExchange {
+            identity_key: stranger,
+            ..key_exchange
+        },
+        crate::protocol::KeyExchange {
+            pre_key: PreKeyId::new(4711),
+            ..key_exchange
+        },
+        crate::protocol::KeyExchange {
+            signed_pre_key: PreKeyId::new(4711),
+            ..key_exchange
+        },
+    ] {
+        assert!(!bob.session().opened_by(&other), "{other:?}");
+    }
     assert!(!bob.session().is_confirmed() && !alice.session().is_confirmed());
     let answer = bob.encrypt(b"3");
     assert!(Omemo2.parse(&answer).unwrap().key_exchange.is_none());
