@@ -57,6 +57,7 @@ impl<S: Storage> World<'_, S> {
         }
     }
 
+    /// Performs an effect, unless the fault forbids. An arm for each effect and nothing to split: hence its length.
     fn perform<T>(
         &mut self,
         device: usize,
