@@ -33,7 +33,7 @@ pub(crate) async fn load(
         .await
         .map_err(error)?;
     let records = rows.iter().map(record).collect::<Result<_, _>>()?;
-    Ok(Snapshot { records })
+    Ok(Snapshot::new(records))
 }
 
 /// Records of a partition that is asked for whole are not asked for again.

@@ -91,4 +91,17 @@ impl Query {
 pub struct Snapshot {
     /// The records that exist among those asked for.
     pub records: BTreeMap<Key, Record>,
+    /// Whether any of it comes from a cache, which may be behind the storage. A commit finds out; what ends without a
+    /// write has to be validated by a batch that only expects.
+    pub from_cache: bool,
+}
+
+impl Snapshot {
+    /// What the storage itself has.
+    pub fn new(records: BTreeMap<Key, Record>) -> Self {
+        Self {
+            records,
+            from_cache: false,
+        }
+    }
 }

@@ -71,6 +71,8 @@ pub(super) struct StoredView {
     partitions: BTreeSet<Name>,
     /// From how many loads the slots come. One load is one consistent snapshot.
     loads: u32,
+    /// Whether any of them was answered from a cache, which may be behind the storage.
+    from_cache: bool,
     needs: Query,
 }
 
@@ -101,6 +103,7 @@ impl StoredView {
     /// Takes in the answer to `query`. What is known already stays as it is: the commit finds out if it has changed.
     pub(super) fn loaded(&mut self, query: &Query, snapshot: Snapshot) {
         self.loads += 1;
+        self.from_cache |= snapshot.from_cache;
         for (key, record) in snapshot.records {
             self.slots.entry(key).or_insert_with(|| Slot {
                 revision: Some(record.revision),
@@ -242,9 +245,9 @@ impl StoredView {
         batch
     }
 
-    /// Whether a run that writes nothing can be believed as it is: all it relied on is one snapshot.
+    /// Whether a run that writes nothing can be believed as it is: all it relied on is one snapshot of the storage.
     pub(super) fn is_one_snapshot(&self) -> bool {
-        self.loads <= 1
+        self.loads <= 1 && !self.from_cache
     }
 
     /// The batch made of this view was applied: what it wrote is now what the storage has, and all it relied on was so
@@ -269,6 +272,7 @@ impl StoredView {
         self.slots.retain(|key, _| named.contains(key));
         self.partitions.clear();
         self.loads = 1;
+        self.from_cache = false;
     }
 }
 

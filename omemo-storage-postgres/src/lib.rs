@@ -1,0 +1,1 @@
+//! OMEMO state in PostgreSQL: many accounts, many writers.

@@ -1,0 +1,1 @@
+//! OMEMO state in Redis, single node or Cluster.
