@@ -1,63 +1,93 @@
-//! The macro that makes tests of the behaviours.
+//! The list of the behaviours, and the macro that makes tests of them.
 
-/// Makes a test of each behaviour of [`storage`](crate::storage): with the attribute given, on a storage that the
-/// function given opens. It is an async function without arguments that returns a pair: the storage, and whatever must
-/// outlive it.
+/// Calls a macro with the list of all behaviours: each with what it works on, and what it needs beyond the contract.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! storage_suite {
-    ($attribute:meta, $open:expr) => {
-        $crate::storage_suite! { @tests $attribute, $open;
-            absent_record_has_one_creator
-            absent_records_are_not_in_the_snapshot
-            accounts_are_isolated
-            accounts_are_listed_page_by_page
-            applied_batch_is_stored
-            batch_deletes_and_puts_together
-            batch_of_many_records
-            commit_is_atomic
-            concurrent_increments_are_not_lost
-            concurrent_resends_are_applied_once
-            conflicting_batch_is_not_remembered
-            deleted_record_is_not_at_its_former_revision
-            dropped_commits_leave_all_or_nothing
-            empty_batch_is_applied
-            empty_query_is_answered
-            empty_value_is_a_value
-            expectation_of_a_record_only_read
-            expectation_of_absence_only_read
-            expectation_of_absence_when_writing
-            expectation_of_presence_when_writing
-            largest_value_is_kept
-            last_of_many_expectations_counts
-            load_answers_many_partitions_at_once
-            load_mixes_records_and_partitions
-            longest_names_are_kept
-            one_batch_can_only_validate
-            partition_is_loaded_whole_and_alone
-            purge_removes_one_account_whole
-            purged_account_starts_afresh
-            records_are_listed_page_by_page
-            resent_batch_is_applied_once
-            resent_batch_spares_later_writes
-            resent_batch_spares_writes_of_others
-            resent_deletion_spares_a_new_record
-            resent_validation_is_not_judged_again
-            rewritten_record_is_not_at_its_former_revision
-            similar_names_are_different_records
-            snapshot_is_ordered_by_bytes
-            snapshots_are_consistent
-            too_large_value_is_refused
-            too_many_records_are_refused
-            value_keeps_every_byte
-            write_skew_on_absent_records
-            write_skew_on_present_records
+macro_rules! for_each_behaviour {
+    ($($callback:ident)::+ ! { $($arguments:tt)* }) => {
+        $($callback)::+ ! { $($arguments)*
+            absent_record_has_one_creator(storage)
+            absent_records_are_not_in_the_snapshot(storage)
+            accounts_are_isolated(storage)
+            accounts_are_listed_page_by_page(storage)
+            applied_batch_is_stored(storage)
+            batch_deletes_and_puts_together(storage)
+            batch_of_many_records(storage)
+            commit_is_atomic(storage)
+            committed_records_survive_reopening(factory, Durable)
+            concurrent_increments_are_not_lost(storage)
+            concurrent_resends_are_applied_once(storage)
+            conflicting_batch_is_not_remembered(storage)
+            deleted_record_is_not_at_its_former_revision(storage)
+            dropped_commits_leave_all_or_nothing(storage)
+            empty_batch_is_applied(storage)
+            empty_query_is_answered(storage)
+            empty_value_is_a_value(storage)
+            expectation_of_a_record_only_read(storage)
+            expectation_of_absence_only_read(storage)
+            expectation_of_absence_when_writing(storage)
+            expectation_of_presence_when_writing(storage)
+            handles_do_not_lose_increments_of_one_another(factory, Shared)
+            handles_see_what_others_committed(factory, Shared, Fresh)
+            killed_processes_lose_nothing_acknowledged(factory, Processes, Shared)
+            largest_value_is_kept(storage)
+            last_of_many_expectations_counts(storage)
+            load_answers_many_partitions_at_once(storage)
+            load_mixes_records_and_partitions(storage)
+            longest_names_are_kept(storage)
+            one_batch_can_only_validate(storage)
+            partition_is_loaded_whole_and_alone(storage)
+            purge_removes_one_account_whole(storage)
+            purged_account_starts_afresh(storage)
+            records_are_listed_page_by_page(storage)
+            resent_batch_is_applied_once(storage)
+            resent_batch_is_known_after_reopening(factory, Durable)
+            resent_batch_spares_later_writes(storage)
+            resent_batch_spares_writes_of_others(storage)
+            resent_deletion_spares_a_new_record(storage)
+            resent_validation_is_not_judged_again(storage)
+            rewritten_record_is_not_at_its_former_revision(storage)
+            similar_names_are_different_records(storage)
+            snapshot_is_ordered_by_bytes(storage)
+            snapshots_are_consistent(storage)
+            too_large_value_is_refused(storage)
+            too_many_records_are_refused(storage)
+            value_keeps_every_byte(storage)
+            write_skew_on_absent_records(storage)
+            write_skew_on_present_records(storage)
         }
     };
-    (@tests $attribute:meta, $open:expr; $($behaviour:ident)*) => {$(
+}
+
+/// Makes a test of each behaviour, with the attribute given, on a factory that the expression given makes (it may
+/// await). Each test makes a factory of its own.
+///
+/// A behaviour that needs a capability which the factory lacks prints that it is not applicable; so that none is
+/// skipped unnoticed, the capabilities lacking are named here too, and a test of its own compares and counts.
+///
+/// ```no_run
+/// # use omemo_conformance::storage::{Capabilities, Capability, OpenedBy, Factory};
+/// # use omemo_storage_memory::MemoryStorage;
+/// # async fn start_server() -> impl Factory {
+/// #     OpenedBy::new(Capabilities::default(), || async { Ok(MemoryStorage::new()) })
+/// # }
+/// omemo_conformance::storage_suite!(tokio::test, start_server().await, lacks: [Processes]);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! storage_suite {
+    ($attribute:meta, $factory:expr, lacks: [$($lacking:ident),* $(,)?]) => {
+        #[$attribute]
+        async fn behaviours_are_counted() {
+            $crate::storage::count(&$factory, &[$($crate::storage::Capability::$lacking),*]);
+        }
+
+        $crate::for_each_behaviour!($crate::storage_suite! { @tests ($attribute, $factory) });
+    };
+    (@tests ($attribute:meta, $factory:expr) $($behaviour:ident ($kind:ident $(, $needed:ident)*))*) => {$(
         #[$attribute]
         async fn $behaviour() {
-            let (storage, _guard) = $open().await;
-            $crate::storage::$behaviour(&storage).await;
+            $crate::storage::cases::$behaviour($factory).await;
         }
     )*};
 }

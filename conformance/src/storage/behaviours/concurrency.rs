@@ -1,5 +1,6 @@
 //! Commits of one account are serializable, whoever makes them at the same time.
 
+use std::panic::resume_unwind;
 use std::sync::Barrier;
 use std::thread;
 
@@ -9,7 +10,7 @@ use omemo_storage::{Batch, Committed, Key, Name, Query, Record, Storage};
 use super::tenant::{Tenant, batch, key, readable, text};
 
 /// Runs `act` on as many threads as there are `actors`, which start together; answers what each returned.
-fn together<A: Send, T: Send>(actors: Vec<A>, act: impl Fn(A) -> T + Sync) -> Vec<T> {
+pub(super) fn together<A: Send, T: Send>(actors: Vec<A>, act: impl Fn(A) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(actors.len());
     let (start, act) = (&start, &act);
     thread::scope(|scope| {
@@ -22,7 +23,10 @@ fn together<A: Send, T: Send>(actors: Vec<A>, act: impl Fn(A) -> T + Sync) -> Ve
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
     })
 }
 
@@ -47,7 +51,7 @@ pub async fn concurrent_increments_are_not_lost<S: Storage>(storage: &S) {
     assert_eq!(tenant.value(&counter).await.as_deref(), Some("160"));
 }
 
-async fn increment<S: Storage>(tenant: &Tenant<'_, S>, counter: &Key) -> Committed {
+pub(super) async fn increment<S: Storage>(tenant: &Tenant<'_, S>, counter: &Key) -> Committed {
     let record = tenant.record(counter).await;
     let count: u32 = record
         .as_ref()
