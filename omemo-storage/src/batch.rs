@@ -9,6 +9,12 @@ use crate::{ErrorKind, Key, MAX_VALUE, StorageError, Value};
 /// The most records a batch may name: 32,768.
 pub const MAX_RECORDS: usize = 32_768;
 
+/// How many bytes a wrapper may add to each value, and to the bound of [`MAX_VALUE`], for what it keeps beside it: 16 KiB.
+pub const WRAPPER_BYTES: usize = 16 * 1024;
+
+/// How many records a wrapper may add to a batch, and to the bound of [`MAX_RECORDS`]: 16.
+pub const WRAPPER_RECORDS: usize = 16;
+
 /// The id of a commit: 16 random bytes, chosen by whoever makes the batch. Never used for two different batches.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitId([u8; 16]);
@@ -80,6 +86,8 @@ pub enum Write {
 pub struct Batch {
     id: CommitId,
     stakes: BTreeMap<Key, Stake>,
+    /// How many wrappers it has come through.
+    wrappings: usize,
 }
 
 impl Batch {
@@ -88,6 +96,18 @@ impl Batch {
         Self {
             id,
             stakes: BTreeMap::new(),
+            wrappings: 0,
+        }
+    }
+
+    /// A batch with the same id that does nothing yet: for a wrapper, to fill it with what it makes of this one. Its
+    /// bounds are wider by [`WRAPPER_BYTES`] and [`WRAPPER_RECORDS`] than those of this batch, so that whoever calls the
+    /// wrapper has the same bounds as without it.
+    pub fn wrapping(&self) -> Self {
+        Self {
+            id: self.id,
+            stakes: BTreeMap::new(),
+            wrappings: self.wrappings.saturating_add(1),
         }
     }
 
@@ -127,25 +147,29 @@ impl Batch {
             .count()
     }
 
-    /// Checks the bounds that hold for every storage; each storage calls it before anything else.
+    /// Checks the bounds that hold for every storage; each storage calls it before anything else, and must be able to
+    /// take what it lets through.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] with more than [`MAX_RECORDS`] records or a value over [`MAX_VALUE`] bytes.
+    /// [`ErrorKind::TooLarge`] with more than [`MAX_RECORDS`] records or a value over [`MAX_VALUE`] bytes. What a wrapper
+    /// passes on may be larger, see [`Batch::wrapping`].
     pub fn check(&self) -> Result<(), StorageError> {
-        if self.stakes.len() > MAX_RECORDS {
-            let message = format!(
-                "a batch names {} records, more than {MAX_RECORDS}",
-                self.stakes.len()
-            );
+        let wider = |bound: usize, by: usize| bound.saturating_add(by.saturating_mul(self.wrappings));
+        let (records, bytes) = (
+            wider(MAX_RECORDS, WRAPPER_RECORDS),
+            wider(MAX_VALUE, WRAPPER_BYTES),
+        );
+        if self.stakes.len() > records {
+            let message = format!("a batch names {} records, more than {records}", self.stakes.len());
             return Err(StorageError::new(ErrorKind::TooLarge, message));
         }
         for (key, stake) in &self.stakes {
             if let Write::Put(value) = &stake.write
-                && value.len() > MAX_VALUE
+                && value.len() > bytes
             {
                 let message = format!(
-                    "the value of {} has {} bytes, more than {MAX_VALUE}",
+                    "the value of {} has {} bytes, more than {bytes}",
                     key.item,
                     value.len()
                 );

@@ -36,14 +36,20 @@ mod error;
 mod metered;
 mod name;
 mod record;
+#[cfg(feature = "sealed")]
+mod sealed;
 mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{Batch, CommitId, Committed, MAX_RECORDS, Revision, Stake, Write};
+pub use batch::{
+    Batch, CommitId, Committed, MAX_RECORDS, Revision, Stake, WRAPPER_BYTES, WRAPPER_RECORDS, Write,
+};
 pub use erased::AnyStorage;
 pub use error::{ErrorKind, Retry, StorageError};
 pub use metered::{Counts, Metered};
 pub use name::{AccountId, InvalidName, Key, MAX_NAME, Name};
 pub use record::{MAX_VALUE, Query, Record, Snapshot, Value};
+#[cfg(feature = "sealed")]
+pub use sealed::{Keyring, MasterKey, Rekeyed, RekeyedAll, Sealed};
 pub use storage::{Cursor, Page, RecordInfo, Storage};

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::{Key, Name, Revision};
 
-/// The most bytes a value may have: 1 MiB.
+/// The most bytes a value may have: 1 MiB. A storage takes a little more from a wrapper around it, see
+/// [`Batch::wrapping`](crate::Batch::wrapping).
 pub const MAX_VALUE: usize = 1 << 20;
 
 /// The bytes of a record. Treated as secret: wiped when dropped, never printed.
@@ -24,6 +25,12 @@ impl Value {
     /// How many bytes there are.
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// The bytes, to be worked on where they are.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn into_bytes(self) -> Zeroizing<Vec<u8>> {
+        self.0
     }
 
     /// Whether there are none.

@@ -1,0 +1,149 @@
+//! Sealing a batch, under keys that it expects to be the account's.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::{
+    AccountId, Batch, Committed, ErrorKind, Key, Storage, StorageError, Value, WRAPPER_RECORDS, Write,
+};
+
+use super::cipher::NONCE;
+use super::error::{keys_keep_changing, not_sealed};
+use super::keys::{AccountKeys, Secrets, key_record};
+use super::names::KeyHasher;
+use super::value::Sealer;
+use super::{ATTEMPTS, Sealed, key_record as wrapping, prf};
+
+const _: () = assert!(WRAPPER_RECORDS >= 1, "the key record is one more");
+
+pub(super) async fn commit<S: Storage>(
+    storage: &Sealed<S>,
+    account: &AccountId,
+    batch: &Batch,
+) -> Result<Committed, StorageError> {
+    batch.check()?;
+    let mut keys = match storage.known.get(account) {
+        Some(keys) => keys,
+        None => keys_for(storage, account, batch).await?,
+    };
+    for _ in 0..ATTEMPTS {
+        let sealed = seal(&keys, account, batch)?;
+        if storage.inner.commit(account, &sealed).await? == Committed::Applied {
+            return Ok(Committed::Applied);
+        }
+        // Nothing was written. The caller's own expectations were the cause, unless the keys have changed: then the
+        // same batch is sent again, sealed by the new ones.
+        let current = keys_for(storage, account, batch).await?;
+        if current.revision() == keys.revision() {
+            return Ok(Committed::Conflict);
+        }
+        keys = current;
+    }
+    Err(keys_keep_changing())
+}
+
+/// The keys to seal a batch by: loaded, or created for an account that has none. If a batch has nothing to put into such
+/// an account, or relies on something that cannot be there, keys for this one time do: it expects that there are none.
+async fn keys_for<S: Storage>(
+    storage: &Sealed<S>,
+    account: &AccountId,
+    batch: &Batch,
+) -> Result<Arc<AccountKeys>, StorageError> {
+    if let (Some(keys), _) = storage.fetch_keys(account).await? {
+        return Ok(keys);
+    }
+    let puts = |write: &Write| matches!(write, Write::Put(_));
+    let begins = batch.stakes().any(|(_, stake)| puts(&stake.write))
+        && batch.stakes().all(|(_, stake)| stake.expected.is_none());
+    if begins {
+        create(storage, account).await
+    } else {
+        Ok(Arc::new(AccountKeys::new(None, &Secrets::generate()?)))
+    }
+}
+
+/// Gives an account its first keys, in a commit of their own. If they were part of the caller's batch, and that was
+/// answered as applied because it had been sent before, nobody could tell by which keys.
+async fn create<S: Storage>(
+    storage: &Sealed<S>,
+    account: &AccountId,
+) -> Result<Arc<AccountKeys>, StorageError> {
+    let place = key_record()?;
+    for _ in 0..ATTEMPTS {
+        let anything = storage.inner.records(account, None, 1).await?;
+        if !anything.entries.is_empty() {
+            // By now somebody else has created them, or they are records of another kind.
+            let keys = storage.fetch_keys(account).await?.0;
+            return keys.ok_or_else(not_sealed);
+        }
+        let secrets = Secrets::generate()?;
+        let id = prf::random_id()?;
+        let master = storage.keyring.current();
+        let record = wrapping::wrap(&secrets, master, account, &place, &id.into())?;
+        let mut first = Batch::new(id);
+        first.put(place.clone(), None, record);
+        if commit_for_certain(&storage.inner, account, &first).await? == Committed::Applied {
+            let keys = Arc::new(AccountKeys::new(Some(id.into()), &secrets));
+            storage.known.set(account, &keys);
+            return Ok(keys);
+        }
+        if let (Some(keys), _) = storage.fetch_keys(account).await? {
+            return Ok(keys);
+        }
+    }
+    Err(keys_keep_changing())
+}
+
+/// Commits a batch of the wrapper's own. If the answer is lost it asks again, and if that does not help, says that the
+/// storage cannot be reached: the caller's batch was not sent yet.
+pub(super) async fn commit_for_certain<S: Storage>(
+    inner: &S,
+    account: &AccountId,
+    batch: &Batch,
+) -> Result<Committed, StorageError> {
+    let mut answer = inner.commit(account, batch).await;
+    for _ in 0..2 {
+        match &answer {
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
+                answer = inner.commit(account, batch).await;
+            }
+            _ => break,
+        }
+    }
+    answer.map_err(|error| match error.kind() {
+        ErrorKind::OutcomeUnknown => StorageError::new(
+            ErrorKind::Unavailable,
+            "whether the keys of the account were written is not known yet",
+        )
+        .with_source(error),
+        _ => error,
+    })
+}
+
+/// The batch as the storage inside gets it.
+fn seal(keys: &AccountKeys, account: &AccountId, batch: &Batch) -> Result<Batch, StorageError> {
+    let mut sealed = batch.wrapping();
+    sealed.expect(key_record()?, keys.revision());
+    let mut hasher = KeyHasher::new(keys.names());
+    let mut values: Vec<(&Key, Key, &Value, _)> = Vec::new();
+    for (key, stake) in batch.stakes() {
+        let hashed = hasher.hash(key)?;
+        match &stake.write {
+            Write::Keep => sealed.expect(hashed, stake.expected),
+            Write::Delete => sealed.delete(hashed, stake.expected),
+            Write::Put(value) => values.push((key, hashed, value, stake.expected)),
+        }
+    }
+    if values.is_empty() {
+        return Ok(sealed);
+    }
+    let mut nonces = vec![0; values.len() * NONCE];
+    prf::fill(&mut nonces)?;
+    let mut sealer = Sealer::new(keys, account, batch.id().into())?;
+    for ((key, hashed, value, expected), nonce) in values.into_iter().zip(nonces.as_chunks().0) {
+        let value = sealer.seal(key, &hashed, value, nonce)?;
+        sealed.put(hashed, expected, value);
+    }
+    Ok(sealed)
+}

@@ -1,0 +1,59 @@
+//! Answering a query in one round trip, once the account's keys are known.
+
+use crate::{AccountId, Query, Snapshot, Storage, StorageError};
+
+use super::error::keys_keep_changing;
+use super::keys::key_record;
+use super::names::{KeyHasher, Names};
+use super::open::open;
+use super::{ATTEMPTS, Sealed};
+
+pub(super) async fn load<S: Storage>(
+    storage: &Sealed<S>,
+    account: &AccountId,
+    query: &Query,
+) -> Result<Snapshot, StorageError> {
+    let place = key_record()?;
+    let mut keys = match storage.known.get(account) {
+        Some(keys) => keys,
+        None => match storage.fetch_keys(account).await? {
+            (Some(keys), _) => keys,
+            (None, from_cache) => return Ok(nothing(from_cache)),
+        },
+    };
+    for _ in 0..ATTEMPTS {
+        let mut sealed = hashed(keys.names(), query)?;
+        sealed.records.insert(place.clone());
+        let snapshot = storage.inner.load(account, &sealed).await?;
+        let Some(current) = storage.take_in(account, snapshot.records.get(&place), &place)? else {
+            // Purged meanwhile: what has no keys has nothing.
+            return Ok(nothing(snapshot.from_cache));
+        };
+        if current.names().is_same(keys.names()) {
+            return open(&current, account, snapshot, &place);
+        }
+        // Purged and created anew: the names that were asked for are not those of the records.
+        keys = current;
+    }
+    Err(keys_keep_changing())
+}
+
+fn nothing(from_cache: bool) -> Snapshot {
+    Snapshot {
+        from_cache,
+        ..Snapshot::default()
+    }
+}
+
+/// What the query asks for, by the names in the storage.
+fn hashed(names: &Names, query: &Query) -> Result<Query, StorageError> {
+    let mut hasher = KeyHasher::new(names);
+    let mut hashed = Query::new();
+    for partition in &query.partitions {
+        hashed.partitions.insert(names.partition(partition)?.name);
+    }
+    for key in &query.records {
+        hashed.records.insert(hasher.hash(key)?);
+    }
+    Ok(hashed)
+}

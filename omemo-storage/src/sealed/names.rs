@@ -1,0 +1,96 @@
+//! What stands in the storage in place of the names.
+
+use alloc::string::String;
+
+use crate::{Key, Name, StorageError};
+
+use super::error::damaged;
+use super::prf::Prf;
+
+/// How many bytes of a hash are kept: 16. Two of an account's names would meet after 2^64 of them.
+const KEPT: usize = 16;
+
+/// Hashes the names of one account. An item's hash depends on its partition, so that equal items of different
+/// partitions do not show.
+#[derive(Clone)]
+pub(super) struct Names {
+    key: Prf,
+    /// Made of the key, to tell two apart.
+    id: [u8; KEPT],
+}
+
+/// The hash of a partition's name.
+#[derive(Clone)]
+pub(super) struct HashedPartition {
+    hash: [u8; KEPT],
+    pub(super) name: Name,
+}
+
+impl Names {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        let key = Prf::new(key);
+        let id = kept(&key, &[b"id"]);
+        Self { key, id }
+    }
+
+    /// Whether both hash alike.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+
+    pub(super) fn partition(&self, name: &Name) -> Result<HashedPartition, StorageError> {
+        let hash = kept(&self.key, &[b"p", name.as_str().as_bytes()]);
+        let name = in_hex(&hash)?;
+        Ok(HashedPartition { hash, name })
+    }
+
+    pub(super) fn item(&self, partition: &HashedPartition, item: &Name) -> Result<Key, StorageError> {
+        let hash = kept(&self.key, &[b"i", &partition.hash, item.as_str().as_bytes()]);
+        Ok(Key {
+            partition: partition.name.clone(),
+            item: in_hex(&hash)?,
+        })
+    }
+}
+
+/// Hashes keys that come in order: the partition of the one before is not hashed again.
+pub(super) struct KeyHasher<'a> {
+    names: &'a Names,
+    last: Option<(Name, HashedPartition)>,
+}
+
+impl<'a> KeyHasher<'a> {
+    pub(super) fn new(names: &'a Names) -> Self {
+        Self { names, last: None }
+    }
+
+    pub(super) fn hash(&mut self, key: &Key) -> Result<Key, StorageError> {
+        if let Some((name, hashed)) = &self.last
+            && *name == key.partition
+        {
+            return self.names.item(hashed, &key.item);
+        }
+        let hashed = self.names.partition(&key.partition)?;
+        let (_, hashed) = self.last.insert((key.partition.clone(), hashed));
+        self.names.item(hashed, &key.item)
+    }
+}
+
+fn kept(key: &Prf, parts: &[&[u8]]) -> [u8; KEPT] {
+    let mut kept = [0; KEPT];
+    for (to, from) in kept.iter_mut().zip(key.of(parts).iter()) {
+        *to = *from;
+    }
+    kept
+}
+
+fn in_hex(hash: &[u8; KEPT]) -> Result<Name, StorageError> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * KEPT);
+    for byte in hash {
+        for digit in [byte >> 4, byte & 0xf] {
+            text.extend(DIGITS.get(usize::from(digit)).map(|digit| char::from(*digit)));
+        }
+    }
+    Name::new(&text).map_err(|invalid| damaged("a hashed name").with_source(invalid))
+}

@@ -1,0 +1,1 @@
+//! What the wrapper alone can show.

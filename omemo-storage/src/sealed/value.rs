@@ -1,0 +1,205 @@
+//! A sealed value: format 1, the number of the data key, a nonce, then, encrypted, the names and the value, and a tag.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use zeroize::Zeroizing;
+
+use crate::{AccountId, Key, MAX_NAME, Name, Record, Revision, StorageError, Value, WRAPPER_BYTES};
+
+use super::cipher::{Cipher, NONCE, TAG};
+use super::error::{damaged, damaged_record, newer_version};
+use super::keys::AccountKeys;
+use super::place::Place;
+
+const FORMAT: u8 = 1;
+
+/// Format and number of the data key.
+const HEADER: usize = 1 + 4;
+
+/// What stands before the encrypted bytes.
+const FRONT: usize = HEADER + NONCE;
+
+/// What sealing adds to a value at most: two names with their lengths, and what is around the encrypted bytes.
+const OVERHEAD: usize = FRONT + 2 * (2 + MAX_NAME) + TAG;
+
+const _: () = assert!(OVERHEAD <= WRAPPER_BYTES, "a wrapper may add no more");
+
+/// Seals the values of one commit.
+pub(super) struct Sealer<'a> {
+    revision: Revision,
+    header: [u8; HEADER],
+    cipher: Cipher,
+    place: Place<'a>,
+}
+
+impl<'a> Sealer<'a> {
+    pub(super) fn new(
+        keys: &AccountKeys,
+        account: &'a AccountId,
+        revision: Revision,
+    ) -> Result<Self, StorageError> {
+        let (number, cipher) = keys
+            .sealing(&revision)
+            .ok_or_else(|| damaged("the key record of the account"))?;
+        let mut header = [FORMAT; HEADER];
+        if let Some(place) = header.last_chunk_mut() {
+            *place = number.to_be_bytes();
+        }
+        Ok(Self {
+            revision,
+            header,
+            cipher,
+            place: Place::new(account),
+        })
+    }
+
+    /// Seals the value of `key`, which in the storage is called `hashed`.
+    pub(super) fn seal(
+        &mut self,
+        key: &Key,
+        hashed: &Key,
+        value: &Value,
+        nonce: &[u8; NONCE],
+    ) -> Result<Value, StorageError> {
+        let names = [key.partition.as_str(), key.item.as_str()];
+        let length = FRONT + names.map(|name| 2 + name.len()).iter().sum::<usize>() + value.len() + TAG;
+        // Never grown, so no copy of the plaintext is left behind.
+        let mut sealed = Zeroizing::new(Vec::with_capacity(length));
+        sealed.extend_from_slice(&self.header);
+        sealed.extend_from_slice(nonce);
+        for name in names {
+            let length = u16::try_from(name.len()).map_err(|_| damaged("a name"))?;
+            sealed.extend_from_slice(&length.to_be_bytes());
+            sealed.extend_from_slice(name.as_bytes());
+        }
+        sealed.extend_from_slice(value.as_bytes());
+
+        let place = self.place.of(&self.header, hashed, &self.revision);
+        let tag = match sealed.get_mut(FRONT..) {
+            Some(secret) => self.cipher.seal(nonce, place, secret),
+            None => return Err(damaged_record(hashed)),
+        };
+        let tag = tag.map_err(|cause| damaged_record(hashed).with_source(cause))?;
+        sealed.extend_from_slice(&tag);
+        Ok(Value::from(sealed))
+    }
+}
+
+/// How many ciphers are kept while a snapshot is opened. Records of one commit share one.
+const CIPHERS: usize = 64;
+
+/// Opens the values of one snapshot.
+pub(super) struct Opener<'a> {
+    keys: &'a AccountKeys,
+    place: Place<'a>,
+    ciphers: BTreeMap<(u32, Revision), Cipher>,
+    /// The partition of the record before, which is often that of the next.
+    partition: Option<Name>,
+}
+
+impl<'a> Opener<'a> {
+    pub(super) fn new(keys: &'a AccountKeys, account: &'a AccountId) -> Self {
+        Self {
+            keys,
+            place: Place::new(account),
+            ciphers: BTreeMap::new(),
+            partition: None,
+        }
+    }
+
+    /// Opens the record that in the storage is called `hashed`.
+    pub(super) fn open(&mut self, hashed: &Key, record: Record) -> Result<(Key, Record), StorageError> {
+        let revision = record.revision;
+        let mut bytes = record.value.into_bytes();
+        self.decrypt(hashed, &revision, &mut bytes)?;
+        let (key, from) = self.names(&bytes).ok_or_else(|| damaged_record(hashed))?;
+        let end = bytes.len().saturating_sub(TAG);
+        bytes.truncate(end);
+        bytes.drain(..from);
+        let value = Value::from(bytes);
+        Ok((key, Record { revision, value }))
+    }
+
+    fn decrypt(&mut self, hashed: &Key, revision: &Revision, bytes: &mut [u8]) -> Result<(), StorageError> {
+        match bytes.first() {
+            Some(&FORMAT) => {}
+            Some(newer @ FORMAT..) => return Err(newer_version(&hashed.item, *newer)),
+            _ => return Err(damaged_record(hashed)),
+        }
+        let Parts {
+            header,
+            number,
+            nonce,
+            secret,
+            tag,
+        } = Parts::of(bytes).ok_or_else(|| damaged_record(hashed))?;
+        let place = self.place.of(&header, hashed, revision);
+        let cipher =
+            cipher(&mut self.ciphers, self.keys, number, revision).ok_or_else(|| damaged_record(hashed))?;
+        cipher
+            .open(&nonce, place, secret, &tag)
+            .map_err(|cause| damaged_record(hashed).with_source(cause))
+    }
+
+    /// The names within decrypted bytes, and where the value begins.
+    fn names(&mut self, bytes: &[u8]) -> Option<(Key, usize)> {
+        let rest = bytes.get(FRONT..bytes.len().checked_sub(TAG)?)?;
+        let (partition, rest) = text(rest)?;
+        let (item, value) = text(rest)?;
+        let partition = match &self.partition {
+            Some(before) if before.as_str() == partition => before.clone(),
+            _ => self.partition.insert(Name::new(partition).ok()?).clone(),
+        };
+        let item = Name::new(item).ok()?;
+        let from = bytes.len() - TAG - value.len();
+        Some((Key { partition, item }, from))
+    }
+}
+
+/// What a sealed value is made of.
+struct Parts<'a> {
+    header: [u8; HEADER],
+    number: u32,
+    nonce: [u8; NONCE],
+    secret: &'a mut [u8],
+    tag: [u8; TAG],
+}
+
+impl<'a> Parts<'a> {
+    fn of(bytes: &'a mut [u8]) -> Option<Self> {
+        let (header, rest) = bytes.split_first_chunk_mut::<HEADER>()?;
+        let (nonce, rest) = rest.split_first_chunk_mut::<NONCE>()?;
+        let (secret, tag) = rest.split_last_chunk_mut::<TAG>()?;
+        Some(Self {
+            header: *header,
+            number: u32::from_be_bytes(*header.last_chunk()?),
+            nonce: *nonce,
+            secret,
+            tag: *tag,
+        })
+    }
+}
+
+fn cipher<'a>(
+    ciphers: &'a mut BTreeMap<(u32, Revision), Cipher>,
+    keys: &AccountKeys,
+    number: u32,
+    revision: &Revision,
+) -> Option<&'a Cipher> {
+    let id = (number, *revision);
+    if !ciphers.contains_key(&id) {
+        if ciphers.len() >= CIPHERS {
+            ciphers.clear();
+        }
+        ciphers.insert(id, keys.opening(number, revision)?);
+    }
+    ciphers.get(&id)
+}
+
+/// A text with its length before it, and what follows.
+fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<2>()?;
+    let (text, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    Some((core::str::from_utf8(text).ok()?, rest))
+}
