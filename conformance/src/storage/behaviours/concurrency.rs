@@ -1,34 +1,10 @@
 //! Commits of one account are serializable, whoever makes them at the same time.
 
-use std::panic::resume_unwind;
-use std::sync::Barrier;
-use std::thread;
-
 use omemo_storage::blocking::wait;
 use omemo_storage::{Batch, Committed, Key, Name, Query, Record, Storage};
 
 use super::tenant::{Tenant, batch, key, readable, text};
-
-/// Runs `act` on as many threads as there are `actors`, which start together; answers what each returned.
-pub(super) fn together<A: Send, T: Send>(actors: Vec<A>, act: impl Fn(A) -> T + Sync) -> Vec<T> {
-    let start = Barrier::new(actors.len());
-    let (start, act) = (&start, &act);
-    thread::scope(|scope| {
-        let threads: Vec<_> = actors
-            .into_iter()
-            .map(|actor| {
-                scope.spawn(move || {
-                    start.wait();
-                    act(actor)
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
-    })
-}
+use super::together::{raise, raised, together};
 
 /// Commits the batches at once; answers how many were applied.
 fn applied<S: Storage>(tenant: &Tenant<'_, S>, batches: Vec<Batch>) -> usize {
@@ -40,15 +16,24 @@ fn applied<S: Storage>(tenant: &Tenant<'_, S>, batches: Vec<Batch>) -> usize {
 }
 
 /// Sixteen writers each add one, ten times, and begin again after a conflict: no addition is lost.
-pub async fn concurrent_increments_are_not_lost<S: Storage>(storage: &S) {
+pub async fn increments_of_sixteen_are_not_lost<S: Storage>(storage: &S) {
+    increments_are_not_lost(storage, 16, 10).await;
+}
+
+/// The same with two writers, who meet less often and race more evenly.
+pub async fn increments_of_two_are_not_lost<S: Storage>(storage: &S) {
+    increments_are_not_lost(storage, 2, 60).await;
+}
+
+async fn increments_are_not_lost<S: Storage>(storage: &S, writers: u32, times: u32) {
     let tenant = Tenant::new(storage);
     let counter = key("p", "counter");
-    together((0..16).collect(), |_: usize| {
-        for _ in 0..10 {
+    together((0..writers).collect(), |_| {
+        for _ in 0..times {
             while wait(increment(&tenant, &counter)) == Committed::Conflict {}
         }
     });
-    assert_eq!(tenant.value(&counter).await.as_deref(), Some("160"));
+    assert_eq!(tenant.value(&counter).await, Some((writers * times).to_string()));
 }
 
 pub(super) async fn increment<S: Storage>(tenant: &Tenant<'_, S>, counter: &Key) -> Committed {
@@ -158,4 +143,45 @@ pub async fn snapshots_are_consistent<S: Storage>(storage: &S) {
             }
         }
     });
+}
+
+/// Sixteen writers of sixteen accounts never conflict, and none sees what another does.
+pub async fn accounts_do_not_disturb_one_another<S: Storage>(storage: &S) {
+    let tenants: Vec<_> = (0..16).map(|_| Tenant::new(storage)).collect();
+    together(tenants.iter().collect(), |tenant| {
+        let key = key("p", "i");
+        let mut revision = None;
+        for turn in 0..15 {
+            // Putting panics on a conflict.
+            revision = Some(wait(tenant.put(&key, revision, &turn.to_string())));
+            assert_eq!(wait(tenant.record(&key)).unwrap().revision, revision.unwrap());
+        }
+    });
+}
+
+/// A purge in the midst of commits removes them whole: nobody ever sees a part of one, and in the end nothing is left.
+pub async fn purges_during_commits_tear_nothing<S: Storage>(storage: &S) {
+    let tenant = Tenant::new(storage);
+    together((0..5).collect(), |n| {
+        for _ in 0..25 {
+            if n == 0 {
+                wait(storage.purge(&tenant.account)).unwrap();
+            } else {
+                wait(raise(&tenant));
+            }
+            wait(raised(&tenant));
+        }
+    });
+    storage.purge(&tenant.account).await.unwrap();
+    assert_eq!(raised(&tenant).await, 0);
+    assert!(
+        storage
+            .records(&tenant.account, None, 10)
+            .await
+            .unwrap()
+            .entries
+            .is_empty()
+    );
+    raise(&tenant).await;
+    assert_eq!(raised(&tenant).await, 1);
 }

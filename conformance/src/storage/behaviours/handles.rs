@@ -3,8 +3,9 @@
 use omemo_storage::blocking::wait;
 use omemo_storage::{Committed, Storage};
 
-use super::concurrency::{increment, together};
+use super::concurrency::increment;
 use super::tenant::{Tenant, batch, key, text};
+use super::together::together;
 use crate::storage::Factory;
 
 /// What one handle has committed, the next load and the next listing of any other handle have.

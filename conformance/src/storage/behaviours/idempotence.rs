@@ -29,11 +29,11 @@ pub async fn resent_batch_spares_later_writes<S: Storage>(storage: &S) {
     assert_eq!(tenant.commit(&lost).await, Committed::Applied);
 
     let mut revision = lost.id().into();
-    for later in 0..100 {
+    for later in 0..300 {
         revision = tenant.put(&keys[0], Some(revision), &later.to_string()).await;
     }
     assert_eq!(tenant.commit(&lost).await, Committed::Applied);
-    assert_eq!(tenant.value(&keys[0]).await.as_deref(), Some("99"));
+    assert_eq!(tenant.value(&keys[0]).await.as_deref(), Some("299"));
     assert_eq!(tenant.value(&keys[1]).await.as_deref(), Some("lost answer"));
 }
 
@@ -90,4 +90,15 @@ pub async fn conflicting_batch_is_not_remembered<S: Storage>(storage: &S) {
     tenant.delete(&key, revision).await;
     assert_eq!(tenant.commit(&create).await, Committed::Applied);
     assert_eq!(tenant.value(&key).await.as_deref(), Some("created"));
+}
+
+/// The same batch for two accounts is applied for each: what one account has committed tells nothing of the other.
+pub async fn batch_is_remembered_for_its_account_alone<S: Storage>(storage: &S) {
+    let key = key("p", "i");
+    let mut create = batch();
+    create.put(key.clone(), None, text("created"));
+    for tenant in [Tenant::new(storage), Tenant::new(storage)] {
+        assert_eq!(tenant.commit(&create).await, Committed::Applied);
+        assert_eq!(tenant.value(&key).await.as_deref(), Some("created"));
+    }
 }

@@ -14,6 +14,7 @@ pub(super) struct Tenant<'a, S> {
 }
 
 impl<'a, S: Storage> Tenant<'a, S> {
+    /// An account that nobody has used.
     pub(super) fn new(storage: &'a S) -> Self {
         Self::named(storage, &format!("romeo+{:016x}@montague.lit", random()))
     }
@@ -86,4 +87,15 @@ pub(super) fn readable(value: &Value) -> String {
 /// Unlike any other call's result, in this process or another: the hasher's keys are drawn at random.
 fn random() -> u64 {
     RandomState::new().hash_one(0)
+}
+
+/// Letters, digits and signs that nothing can compress.
+pub(super) fn random_letters(length: usize) -> String {
+    let mut letters = String::new();
+    while letters.len() < length {
+        let bits = random();
+        letters.extend((0..10).map(|n| char::from(b'!' + (bits >> (6 * n) & 63) as u8)));
+    }
+    letters.truncate(length);
+    letters
 }

@@ -63,18 +63,27 @@ pub async fn too_large_value_is_refused<S: Storage>(storage: &S) {
     assert!(tenant.partition("p").await.is_empty());
 }
 
-/// Ten thousand records in one batch: created, then half replaced and half deleted.
-pub async fn batch_of_many_records<S: Storage>(storage: &S) {
+/// Ten thousand records in one batch: created, then half replaced and half deleted. Partitions of thousands are loaded
+/// and listed whole.
+pub async fn batch_of_ten_thousand_records<S: Storage>(storage: &S) {
     let tenant = Tenant::new(storage);
     let keys: Vec<_> = (0..10_000)
-        .map(|n| key(&format!("p{}", n % 10), &n.to_string()))
+        .map(|n| key(&format!("p{}", n % 4), &n.to_string()))
         .collect();
     let mut create = batch();
     for key in &keys {
         create.put(key.clone(), None, text(key.item.as_str()));
     }
     assert_eq!(tenant.commit(&create).await, Committed::Applied);
-    assert_eq!(tenant.partition("p7").await.len(), 1_000);
+    let third = tenant.partition("p3").await;
+    assert_eq!(third.len(), 2_500);
+    assert!(
+        third
+            .iter()
+            .all(|(key, record)| record.value == text(key.item.as_str()))
+    );
+    let listed = storage.records(&tenant.account, None, 20_000).await.unwrap();
+    assert_eq!(listed.entries.len() + usize::from(listed.next.is_some()), 10_000);
 
     let mut change = batch();
     for (n, key) in keys.iter().enumerate() {
@@ -84,10 +93,36 @@ pub async fn batch_of_many_records<S: Storage>(storage: &S) {
         }
     }
     assert_eq!(tenant.commit(&change).await, Committed::Applied);
-    assert!(tenant.partition("p7").await.is_empty());
-    let replaced = tenant.partition("p8").await;
-    assert_eq!(replaced.len(), 1_000);
+    assert!(tenant.partition("p3").await.is_empty());
+    let replaced = tenant.partition("p2").await;
+    assert_eq!(replaced.len(), 2_500);
     assert!(replaced.values().all(|record| record.value == text("replaced")));
+}
+
+/// As many records as a batch may name, some of them only expected.
+pub async fn largest_batch_is_applied<S: Storage>(storage: &S) {
+    let tenant = Tenant::new(storage);
+    let last = key("p", "last");
+    let mut create = batch();
+    for n in 0..MAX_RECORDS - 1 {
+        let key = key(&format!("p{}", n % 7), &n.to_string());
+        if n % 8 == 0 {
+            create.expect(key, None);
+        } else {
+            create.put(key, None, text("v"));
+        }
+    }
+    create.put(last.clone(), None, text("last"));
+    assert_eq!(create.stakes().len(), MAX_RECORDS);
+    assert_eq!(tenant.commit(&create).await, Committed::Applied);
+    assert_eq!(tenant.value(&last).await.as_deref(), Some("last"));
+    let mut found = 0;
+    for partition in 0..7 {
+        found += tenant.partition(&format!("p{partition}")).await.len();
+    }
+    assert_eq!(found, MAX_RECORDS - 1 - (MAX_RECORDS - 1).div_ceil(8));
+    // Sent again it is answered, not applied.
+    assert_eq!(tenant.commit(&create).await, Committed::Applied);
 }
 
 /// More records than a batch may name are an error, and none is written.

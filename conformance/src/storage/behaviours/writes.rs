@@ -83,3 +83,33 @@ pub async fn empty_batch_is_applied<S: Storage>(storage: &S) {
     let tenant = Tenant::new(storage);
     assert_eq!(tenant.commit(&batch()).await, Committed::Applied);
 }
+
+/// One batch moves items between sixty partitions: what is deleted in one is put under the same name in the next.
+pub async fn batch_moves_items_between_partitions<S: Storage>(storage: &S) {
+    let tenant = Tenant::new(storage);
+    let place = |n: usize, item: &str| key(&format!("p{n}"), item);
+    let mut create = batch();
+    for n in 0..60 {
+        create.put(
+            place(n, if n % 2 == 0 { "a" } else { "b" }),
+            None,
+            text(&n.to_string()),
+        );
+    }
+    assert_eq!(tenant.commit(&create).await, Committed::Applied);
+
+    let mut exchange = batch();
+    for n in 0..60 {
+        let (gone, come) = if n % 2 == 0 { ("a", "b") } else { ("b", "a") };
+        exchange.delete(place(n, gone), Some(create.id().into()));
+        exchange.put(place(n, come), None, text(&format!("{n} moved")));
+    }
+    assert_eq!(tenant.commit(&exchange).await, Committed::Applied);
+    for n in 0..60 {
+        let records = tenant.partition(&format!("p{n}")).await;
+        let come = place(n, if n % 2 == 0 { "b" } else { "a" });
+        assert_eq!(Vec::from_iter(records.keys()), [&come]);
+        assert_eq!(readable(&records[&come].value), format!("{n} moved"));
+        assert_eq!(records[&come].revision, exchange.id().into());
+    }
+}
