@@ -1,13 +1,11 @@
 //! The storage in SQLite keeps the contract.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
-use omemo_conformance::storage::behaviours::agrees_with_model;
 use std::process::Command;
 
 use omemo_conformance::storage::{Alternating, Capabilities, Capability, Factory, write_until_killed};
 use omemo_storage::StorageError;
 use omemo_storage::blocking::wait;
-use omemo_storage_memory::MemoryStorage;
 use omemo_storage_sqlite::SqliteStorage;
 use tempfile::TempDir;
 
@@ -86,17 +84,4 @@ mod two_openings {
         OpenedTwice(File::new()),
         lacks: [Restart, Cut]
     );
-}
-
-/// Random calls, answered as by the storage in memory.
-#[tokio::test]
-async fn agrees_with_the_storage_in_memory() {
-    let directory = TempDir::new().unwrap();
-    let storage = SqliteStorage::open(directory.path().join("omemo.db"))
-        .await
-        .unwrap();
-    let model = MemoryStorage::new();
-    for seed in 0..8 {
-        agrees_with_model(&storage, &model, seed, 250).await;
-    }
 }

@@ -54,7 +54,10 @@ pub use load::{
     absent_records_are_not_in_the_snapshot, empty_query_is_answered, load_answers_many_partitions_at_once,
     load_mixes_records_and_partitions, partition_is_loaded_whole_and_alone, snapshot_is_ordered_by_bytes,
 };
-pub use model::agrees_with_model;
+pub use model::{
+    history_of_one_handle_is_linearizable, history_of_several_handles_is_linearizable,
+    random_programs_agree_with_the_model,
+};
 pub use names::{
     accounts_are_isolated, impossible_names_are_refused, longest_names_are_kept,
     names_do_not_run_into_one_another, similar_names_are_different_records,
