@@ -31,6 +31,8 @@ extern crate std;
 mod batch;
 #[cfg(feature = "std")]
 pub mod blocking;
+#[cfg(feature = "cached")]
+mod cached;
 mod erased;
 mod error;
 mod metered;
@@ -45,6 +47,8 @@ mod tests;
 pub use batch::{
     Batch, CommitId, Committed, MAX_RECORDS, Revision, Stake, WRAPPER_BYTES, WRAPPER_RECORDS, Write,
 };
+#[cfg(feature = "cached")]
+pub use cached::Cached;
 pub use erased::AnyStorage;
 pub use error::{ErrorKind, Retry, StorageError};
 pub use metered::{Counts, Metered};

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use omemo_conformance::faults;
-use omemo_conformance::storage::behaviours::agrees_with_model;
 use omemo_conformance::storage::{Alternating, Capabilities, Capability, Factory};
 use omemo_storage::{Keyring, MasterKey, Sealed, StorageError};
 use omemo_storage_memory::MemoryStorage;
@@ -87,16 +86,6 @@ mod twice {
     use super::*;
 
     omemo_conformance::storage_suite!(tokio::test, Twice::default(), lacks: [Processes, Restart, Cut]);
-}
-
-/// Random calls, answered as by the storage without a seal.
-#[tokio::test]
-async fn agrees_with_the_storage_in_memory() {
-    let (storage, model) = (MemoryStorage::new(), MemoryStorage::new());
-    let storage = Alternating::new(vec![sealed(storage.clone()), sealed(storage)]);
-    for seed in 0..8 {
-        agrees_with_model(&storage, &model, seed, 250).await;
-    }
 }
 
 /// The protocol bears a fault at each of its effects.

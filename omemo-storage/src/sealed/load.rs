@@ -13,6 +13,9 @@ pub(super) async fn load<S: Storage>(
     account: &AccountId,
     query: &Query,
 ) -> Result<Snapshot, StorageError> {
+    if query.is_empty() {
+        return storage.inner.load(account, query).await;
+    }
     let place = key_record()?;
     let mut keys = match storage.known.get(account) {
         Some(keys) => keys,
