@@ -1,0 +1,92 @@
+//! A Cluster of the test's own.
+
+use super::server::{Server, info, until};
+
+const SLOTS: usize = 16_384;
+
+/// Some primaries, and a replica of each or none.
+pub(crate) struct Cluster {
+    /// The primaries first, then their replicas in the same order.
+    pub(crate) nodes: Vec<Server>,
+    pub(crate) primaries: usize,
+}
+
+impl Cluster {
+    pub(crate) fn start(primaries: usize, with_replicas: bool) -> Self {
+        const ARGUMENTS: &[&str] = &[
+            "--appendonly yes --appendfsync always --cluster-enabled yes --cluster-node-timeout 1500",
+            "--cluster-allow-replica-migration no --repl-diskless-sync-delay 0",
+        ];
+        let count = if with_replicas { 2 * primaries } else { primaries };
+        let nodes: Vec<Server> = (0..count).map(|_| Server::with(ARGUMENTS)).collect();
+        let cluster = Self { nodes, primaries };
+        cluster.join();
+        cluster
+    }
+
+    fn join(&self) {
+        let first = self.nodes.first().unwrap();
+        for (n, node) in self.nodes.iter().enumerate() {
+            let _: () = node.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", n + 1));
+            if n < self.primaries {
+                let [begin, end] = [n, n + 1].map(|n| n * SLOTS / self.primaries);
+                let _: () = node.run(&format!("CLUSTER ADDSLOTSRANGE {begin} {}", end - 1));
+            }
+            let _: () = node.run(&format!("CLUSTER MEET 127.0.0.1 {}", first.port));
+        }
+        for node in &self.nodes {
+            until("the nodes' acquaintance", || {
+                let nodes: String = node.run("CLUSTER NODES");
+                nodes.lines().count() == self.nodes.len() && !nodes.contains("handshake")
+            });
+        }
+        for (replica, primary) in self.nodes.iter().skip(self.primaries).zip(&self.nodes) {
+            let _: () = replica.run(&format!("CLUSTER REPLICATE {}", id(primary)));
+        }
+        self.settle();
+    }
+
+    /// Waits until every node agrees that all is well.
+    pub(crate) fn settle(&self) {
+        for (n, node) in self.nodes.iter().enumerate() {
+            until("the cluster", || {
+                let state: String = node.run("CLUSTER INFO");
+                let slots: redis::Value = node.run("CLUSTER SLOTS");
+                let redis::Value::Array(ranges) = slots else {
+                    return false;
+                };
+                let complete = ranges.iter().all(|range| match range {
+                    redis::Value::Array(range) => range.len() == 2 + self.nodes.len() / self.primaries,
+                    _ => false,
+                });
+                info(&state, "cluster_state").as_deref() == Some("ok") && complete
+            });
+            if n >= self.primaries {
+                until("the replica", || node.info("master_link_status") == "up");
+            }
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let addresses: Vec<String> = self.nodes.iter().map(Server::address).collect();
+        format!("redis-cluster://{}", addresses.join(","))
+    }
+
+    /// Calls of a command on all nodes.
+    pub(crate) fn calls(&self, command: &str) -> u64 {
+        self.nodes.iter().map(|node| node.calls(command)).sum()
+    }
+
+    /// The place of the primary that has the slot of a key.
+    pub(crate) fn owner(&self, key: &str) -> usize {
+        let slot: usize = self.nodes.first().unwrap().run(&format!("CLUSTER KEYSLOT {key}"));
+        (0..self.primaries)
+            .find(|n| slot < (n + 1) * SLOTS / self.primaries)
+            .unwrap()
+    }
+}
+
+/// The id by which the others know a node.
+pub(crate) fn id(node: &Server) -> String {
+    node.run("CLUSTER MYID")
+}
