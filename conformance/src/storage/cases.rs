@@ -20,8 +20,11 @@ pub enum Ended {
 pub(super) struct Case<F> {
     pub(super) name: &'static str,
     pub(super) needs: &'static [Capability],
-    pub(super) act: for<'a> fn(&'a Tidy<F>) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
+    pub(super) act: for<'a> fn(&'a Tidy<F>) -> Act<'a>,
 }
+
+/// A behaviour under way.
+type Act<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 impl<F: Factory> Case<F> {
     /// The first thing that the factory lacks and the behaviour needs.

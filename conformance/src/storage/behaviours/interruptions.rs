@@ -110,18 +110,31 @@ impl Work {
     }
 }
 
+/// Adds one to the records. After an error that promises that nothing was written, it begins anew with another batch.
 fn write<S: Storage>(handle: &S, account: &AccountId, applied: &AtomicUsize) {
     let batch = raising(insist(|| wait(handle.load(account, &all_records()))).records);
-    if insist(|| wait(handle.commit(account, &batch))) == Committed::Applied {
-        applied.fetch_add(1, Ordering::SeqCst);
+    for _ in 0..ATTEMPTS {
+        match wait(handle.commit(account, &batch)) {
+            Ok(Committed::Applied) => {
+                applied.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+            Ok(Committed::Conflict) => return,
+            Err(error) => match error.retry() {
+                Retry::SameBatch => thread::sleep(PAUSE),
+                Retry::Later => return thread::sleep(PAUSE),
+                Retry::Never => panic!("{error}"),
+            },
+        }
     }
+    panic!("no outcome after {ATTEMPTS} attempts");
 }
 
 fn read<S: Storage>(handle: &S, account: &AccountId) {
     value(&insist(|| wait(handle.load(account, &all_records()))).records);
 }
 
-/// Calls until there is an answer: the very same call, as an unknown outcome demands.
+/// Calls until there is an answer.
 fn insist<T>(call: impl Fn() -> Result<T, StorageError>) -> T {
     for _ in 0..ATTEMPTS {
         match call() {

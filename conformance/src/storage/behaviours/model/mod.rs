@@ -23,10 +23,11 @@ pub use sequential::random_programs_agree_with_the_model;
 /// # Panics
 ///
 /// With the smallest program that fails, if one does.
-fn explore<P: Strategy>(cases: u32, programs: P, play: impl Fn(P::Value) -> Result<(), TestCaseError> + Sync)
-where
-    P: Sync,
-{
+fn explore<P: Strategy + Sync>(
+    cases: u32,
+    programs: P,
+    play: impl Fn(P::Value) -> Result<(), TestCaseError> + Sync,
+) {
     let cases = env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
