@@ -14,8 +14,6 @@ mod open;
 mod place;
 mod prf;
 mod rekey;
-#[cfg(test)]
-mod tests;
 mod value;
 
 use core::fmt;

@@ -1,1 +1,0 @@
-//! What the wrapper alone can show.
