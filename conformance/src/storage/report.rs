@@ -74,6 +74,23 @@ impl Report {
         self.failed().next().is_none()
     }
 
+    /// The last line: how many passed, failed and were not applicable, and why those were not.
+    pub fn total(&self) -> String {
+        let (passed, failed) = (self.passed(), self.failed().count());
+        let all = self.outcomes.len();
+        let not_applicable = all - passed - failed;
+        let mut total =
+            format!("{all} behaviours: {passed} passed, {failed} failed, {not_applicable} not applicable");
+        let absent = self.not_applicable().into_iter();
+        let absent: Vec<String> = absent
+            .map(|(lacking, count)| format!("{lacking} absent: {count}"))
+            .collect();
+        if !absent.is_empty() {
+            total.push_str(&format!(" ({})", absent.join(", ")));
+        }
+        total
+    }
+
     fn count(&self, is: impl Fn(&Verdict) -> bool) -> usize {
         self.outcomes
             .iter()
@@ -88,16 +105,6 @@ impl fmt::Display for Report {
         for outcome in &self.outcomes {
             writeln!(f, "{outcome}")?;
         }
-        let (passed, failed) = (self.passed(), self.failed().count());
-        let total = self.outcomes.len();
-        let not_applicable = total - passed - failed;
-        write!(
-            f,
-            "{total} behaviours: {passed} passed, {failed} failed, {not_applicable} not applicable"
-        )?;
-        for (n, (lacking, count)) in self.not_applicable().into_iter().enumerate() {
-            write!(f, "{}{lacking} absent: {count}", if n == 0 { " (" } else { ", " })?;
-        }
-        f.write_str(if not_applicable == 0 { "" } else { ")" })
+        f.write_str(&self.total())
     }
 }
