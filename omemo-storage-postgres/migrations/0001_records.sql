@@ -39,11 +39,11 @@ BEGIN
     END IF;
     FOR n IN 0 .. partitions - 1 LOOP
         EXECUTE format(
-            'CREATE TABLE {schema}.omemo_record_%s PARTITION OF {schema}.omemo_record '
-            'FOR VALUES WITH (MODULUS %s, REMAINDER %s) WITH (fillfactor = 80)', n, partitions, n);
+            'CREATE TABLE %1$s.omemo_record_%2$s PARTITION OF %1$s.omemo_record '
+            'FOR VALUES WITH (MODULUS %3$s, REMAINDER %2$s) WITH (fillfactor = 80)', {quoted_schema}, n, partitions);
         EXECUTE format(
-            'CREATE TABLE {schema}.omemo_commit_%s PARTITION OF {schema}.omemo_commit '
-            'FOR VALUES WITH (MODULUS %s, REMAINDER %s)', n, partitions, n);
+            'CREATE TABLE %1$s.omemo_commit_%2$s PARTITION OF %1$s.omemo_commit '
+            'FOR VALUES WITH (MODULUS %3$s, REMAINDER %2$s)', {quoted_schema}, n, partitions);
     END LOOP;
 END
 $omemo$;
@@ -58,6 +58,22 @@ CREATE POLICY omemo_account ON {schema}.omemo_commit
 -- The functions are planned once a connection, for any parameters, and never to read a table from end to end: the
 -- tables may have been empty then. A subquery with OFFSET 0 is searched anew for each element of the lists.
 
+-- Makes the transaction fit to write the account, as far as it can be made so.
+CREATE FUNCTION {schema}.omemo_set_up(of_account text, durable boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $omemo$
+BEGIN
+    -- Only there does each statement see what was committed before it: the check what was committed before the lock.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'omemo: the transaction is not read committed' USING ERRCODE = 'OM001';
+    END IF;
+    IF durable AND current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    PERFORM set_config('omemo.account', of_account, true);
+END
+$omemo$;
+
 CREATE FUNCTION {schema}.omemo_load(
     of_account text,
     whole_partitions text[],
@@ -69,10 +85,10 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET jit = off
 AS $omemo$
-DECLARE
-    done text;
 BEGIN
-    done := set_config('omemo.account', of_account, true);
+    IF row_security_active({record}::regclass) THEN
+        PERFORM set_config('omemo.account', of_account, true);
+    END IF;
     IF whole_partitions IS NOT NULL THEN
         RETURN QUERY
         SELECT record.*
@@ -118,68 +134,46 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET jit = off
 AS $omemo$
-DECLARE
-    done text;
-    state integer;
 BEGIN
-    -- Only there does each statement see what was committed before it: the check what was committed before the lock.
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'omemo: default_transaction_isolation is not read committed' USING ERRCODE = 'OM001';
+    IF current_setting('transaction_isolation') <> 'read committed'
+        OR durable AND current_setting('synchronous_commit') = 'off'
+        OR row_security_active({record}::regclass)
+    THEN
+        PERFORM {schema}.omemo_set_up(of_account, durable);
     END IF;
-    IF durable AND current_setting('synchronous_commit') = 'off' THEN
-        done := set_config('synchronous_commit', 'on', true);
-    END IF;
-    done := set_config('omemo.account', of_account, true);
 
-    -- Row locks cannot protect the absence of a record. 64 bits of hash: other accounts, or an application's own advisory
-    -- locks, have the same key once in a blue moon, and then wait a moment without need.
+    -- Row locks cannot protect the absence of a record, so the account is locked, before anything is read. 64 bits of hash:
+    -- once in a blue moon another account, or an advisory lock of the application, has the same and waits without need.
     IF pg_advisory_xact_lock(hashtextextended(of_account, {seed})) IS NULL THEN
-        RETURN FALSE;
+        RETURN NULL;
     END IF;
 
-    state := CASE
-        WHEN EXISTS (
-            SELECT 1 FROM {schema}.omemo_commit WHERE account = of_account AND id = commit_id
-        ) THEN 1
-        WHEN EXISTS (
-            SELECT 1
-            FROM unnest(partitions, items, expected) AS stake (partition, item, revision)
-            LEFT JOIN LATERAL (
-                SELECT stored.revision
-                FROM {schema}.omemo_record AS stored
-                WHERE stored.account = of_account
-                    AND stored.partition = stake.partition
-                    AND stored.item = stake.item
-                OFFSET 0
-            ) AS record ON TRUE
-            WHERE record.revision IS DISTINCT FROM stake.revision
-        ) THEN 2
-        ELSE 0
-    END;
-    IF state > 0 THEN
-        RETURN state = 1;
+    IF EXISTS (
+        SELECT 1
+        FROM (SELECT unnest(partitions), unnest(items), unnest(expected)) AS stake (partition, item, revision)
+        LEFT JOIN LATERAL (
+            SELECT stored.revision
+            FROM {schema}.omemo_record AS stored
+            WHERE stored.account = of_account
+                AND stored.partition = stake.partition
+                AND stored.item = stake.item
+            OFFSET 0
+        ) AS record ON TRUE
+        WHERE record.revision IS DISTINCT FROM stake.revision
+    ) THEN
+        -- Unless it was applied before, and what it relied on has changed since.
+        RETURN EXISTS (SELECT 1 FROM {schema}.omemo_commit WHERE account = of_account AND id = commit_id);
     END IF;
-
-    WITH remembered AS (
-        INSERT INTO {schema}.omemo_commit (account, id) VALUES (of_account, commit_id)
-    )
-    INSERT INTO {schema}.omemo_record (
-        account, partition, item, revision, value, full_account, full_partition, full_item
-    )
-    SELECT of_account, stake.partition, stake.item, commit_id, stake.value,
-        account_in_full, stake.full_partition, stake.full_item
-    FROM unnest(partitions, items, puts, partitions_in_full, items_in_full)
-        AS stake (partition, item, value, full_partition, full_item)
-    WHERE stake.value IS NOT NULL
-    ON CONFLICT (account, partition, item)
-        DO UPDATE SET revision = excluded.revision, value = excluded.value;
 
     IF deletes IS NOT NULL THEN
+        IF EXISTS (SELECT 1 FROM {schema}.omemo_commit WHERE account = of_account AND id = commit_id) THEN
+            RETURN TRUE;
+        END IF;
         DELETE FROM {schema}.omemo_record
         WHERE account = of_account
             AND ctid = ANY (ARRAY(
                 SELECT record.ctid
-                FROM unnest(partitions, items, deletes) AS stake (partition, item, deleted)
+                FROM (SELECT unnest(partitions), unnest(items), unnest(deletes)) AS stake (partition, item, deleted)
                 CROSS JOIN LATERAL (
                     SELECT stored.ctid
                     FROM {schema}.omemo_record AS stored
@@ -191,6 +185,24 @@ BEGIN
                 WHERE stake.deleted
             ));
     END IF;
+
+    -- What was applied before is not applied again, though its expectations hold once more.
+    WITH remembered AS (
+        INSERT INTO {schema}.omemo_commit (account, id) VALUES (of_account, commit_id)
+        ON CONFLICT DO NOTHING
+        RETURNING id
+    )
+    INSERT INTO {schema}.omemo_record (
+        account, partition, item, revision, value, full_account, full_partition, full_item
+    )
+    SELECT of_account, stake.partition, stake.item, commit_id, stake.value,
+        account_in_full, stake.full_partition, stake.full_item
+    FROM (
+        SELECT unnest(partitions), unnest(items), unnest(puts), unnest(partitions_in_full), unnest(items_in_full)
+    ) AS stake (partition, item, value, full_partition, full_item)
+    WHERE stake.value IS NOT NULL AND EXISTS (SELECT 1 FROM remembered)
+    ON CONFLICT (account, partition, item)
+        DO UPDATE SET revision = excluded.revision, value = excluded.value;
 
     -- One commit in sixteen looks at the ids that follow its own, and forgets those that are old. Ids are random, so
     -- that all have their turn, and the table keeps to about the commits of the last minutes.
@@ -216,16 +228,9 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET jit = off
 AS $omemo$
-DECLARE
-    done text;
 BEGIN
-    IF durable AND current_setting('synchronous_commit') = 'off' THEN
-        done := set_config('synchronous_commit', 'on', true);
-    END IF;
-    done := set_config('omemo.account', of_account, true);
-    IF pg_advisory_xact_lock(hashtextextended(of_account, {seed})) IS NULL THEN
-        RETURN FALSE;
-    END IF;
+    PERFORM {schema}.omemo_set_up(of_account, durable);
+    PERFORM pg_advisory_xact_lock(hashtextextended(of_account, {seed}));
     DELETE FROM {schema}.omemo_record WHERE account = of_account;
     DELETE FROM {schema}.omemo_commit WHERE account = of_account;
     RETURN TRUE;
@@ -245,10 +250,10 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET jit = off
 AS $omemo$
-DECLARE
-    done text;
 BEGIN
-    done := set_config('omemo.account', of_account, true);
+    IF row_security_active({record}::regclass) THEN
+        PERFORM set_config('omemo.account', of_account, true);
+    END IF;
     RETURN QUERY
     SELECT coalesce(full_partition, partition), coalesce(full_item, item), revision, octet_length(value),
         partition, item

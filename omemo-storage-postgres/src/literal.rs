@@ -9,9 +9,8 @@ use crate::call::Argument;
 pub(crate) fn push(text: &mut String, argument: &Argument<'_>) {
     match argument {
         Argument::Text(argument) | Argument::OptionalText(Some(argument)) => {
-            text.push_str("E'");
-            escape(text, argument);
-            text.push_str("'::text");
+            text.push_str(&quoted(argument));
+            text.push_str("::text");
         }
         Argument::OptionalText(None) => text.push_str("NULL::text"),
         Argument::Bytes(bytes) => {
@@ -43,6 +42,14 @@ pub(crate) fn push(text: &mut String, argument: &Argument<'_>) {
             text.push(if *element { 't' } else { 'f' });
         }),
     }
+}
+
+/// A text as a literal without a type.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut quoted = "E'".to_owned();
+    escape(&mut quoted, text);
+    quoted.push('\'');
+    quoted
 }
 
 fn list<T>(text: &mut String, kind: &str, elements: &[T], push: impl Fn(&mut String, &T)) {

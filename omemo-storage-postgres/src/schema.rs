@@ -5,7 +5,7 @@
 use omemo_storage::{ErrorKind, StorageError};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-use crate::call::{Argument, Statement};
+use crate::call::Statement;
 use crate::connections::misconfigured;
 use crate::error::error;
 use crate::literal;
@@ -78,11 +78,9 @@ impl Schema {
         format!("\"{}\"", self.name.replace('"', "\"\""))
     }
 
-    /// The table as an argument of a function that takes a `regclass`.
+    /// The table as a literal.
     fn table(&self, table: &str) -> String {
-        let mut text = String::new();
-        literal::push(&mut text, &Argument::Text(&format!("{}.{table}", self.quoted())));
-        text
+        literal::quoted(&format!("{}.{table}", self.quoted()))
     }
 
     /// A number of its own for each schema: the same account in two schemas has two locks. (FNV-1a.)
@@ -131,6 +129,8 @@ impl Schema {
             .replace("{partitioning}", partitioning)
             .replace("{partitions}", &partitions.to_string())
             .replace("{seed}", &self.seed().to_string())
+            .replace("{record}", &self.table("omemo_record"))
+            .replace("{quoted_schema}", &literal::quoted(&self.quoted()))
             .replace("{schema}", &self.quoted())
     }
 
@@ -165,13 +165,11 @@ impl Schema {
     }
 
     async fn exists(&self, connection: &mut PgConnection) -> Result<bool, StorageError> {
-        let mut name = String::new();
-        literal::push(&mut name, &Argument::Text(&self.name));
-        one(
-            connection,
-            format!("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = {name})"),
-        )
-        .await
+        let exists = format!(
+            "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = {})",
+            literal::quoted(&self.name)
+        );
+        one(connection, exists).await
     }
 
     /// Whether the tables survive a crash.

@@ -6,11 +6,9 @@ mod common;
 use std::process::Command;
 
 use common::{Schema, url};
-use omemo_conformance::storage::behaviours::agrees_with_model;
 use omemo_conformance::storage::{Alternating, Capabilities, Capability, Factory, write_until_killed};
 use omemo_storage::StorageError;
 use omemo_storage::blocking::wait;
-use omemo_storage_memory::MemoryStorage;
 use omemo_storage_postgres::{PostgresOptions, PostgresStorage};
 
 /// Names the schema to the processes that are started.
@@ -104,15 +102,4 @@ mod partitioned {
     use super::*;
 
     omemo_conformance::storage_suite!(tokio::test, Database::partitioned(16), lacks: [Restart, Cut]);
-}
-
-/// Random calls, answered as by the storage in memory.
-#[tokio::test]
-async fn agrees_with_the_storage_in_memory() {
-    let schema = Schema::new();
-    let storage = schema.open().await;
-    let model = MemoryStorage::new();
-    for seed in 0..8 {
-        agrees_with_model(&storage, &model, seed, 250).await;
-    }
 }

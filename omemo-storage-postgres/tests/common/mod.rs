@@ -1,6 +1,13 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "each test uses a part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+pub(crate) mod proxy;
 
 use std::hash::{BuildHasher, RandomState};
 use std::thread;
