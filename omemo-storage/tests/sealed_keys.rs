@@ -273,6 +273,7 @@ fn all_accounts_are_rekeyed_and_what_is_left_after_an_interruption() {
     let all = |done, already_current| RekeyedAll {
         done,
         already_current,
+        not_sealed: 0,
     };
     assert_eq!(wait(operator.rekey_all()).unwrap(), all(1_070, 30));
     assert_eq!(wait(operator.rekey_all()).unwrap(), all(0, 1_100));
@@ -281,6 +282,9 @@ fn all_accounts_are_rekeyed_and_what_is_left_after_an_interruption() {
         assert_eq!(value(&after, account, &key("p", "a")).unwrap(), account.as_str());
     }
     assert_eq!(wait(after.rekey(&romeo())).unwrap(), Rekeyed::NoKeys);
+    put(&memory, &romeo(), &key("p", "a"), None, "in plain");
+    assert_eq!(wait(after.rekey_all()).unwrap().not_sealed, 1);
+    wait(memory.purge(&romeo())).unwrap();
     assert_error(
         wait(Sealed::new(memory, master([3; 32])).rekey_all()),
         ErrorKind::Misconfigured,

@@ -28,6 +28,8 @@ pub struct RekeyedAll {
     pub done: u64,
     /// How many were wrapped by the current master key already.
     pub already_current: u64,
+    /// How many accounts have no keys, though they are listed: they were written without sealing, or purged meanwhile.
+    pub not_sealed: u64,
 }
 
 impl<S: Storage> Sealed<S> {
@@ -61,7 +63,7 @@ impl<S: Storage> Sealed<S> {
                 match self.rekey(account).await? {
                     Rekeyed::Done => all.done += 1,
                     Rekeyed::AlreadyCurrent => all.already_current += 1,
-                    Rekeyed::NoKeys => {}
+                    Rekeyed::NoKeys => all.not_sealed += 1,
                 }
             }
             match page.next {
