@@ -7,7 +7,9 @@
     reason = "a test that fails may panic"
 )]
 
+pub(crate) mod pooler;
 pub(crate) mod proxy;
+pub(crate) mod server;
 
 use std::hash::{BuildHasher, RandomState};
 use std::thread;
@@ -58,11 +60,6 @@ impl Schema {
         }
     }
 
-    /// Runs a statement once the schema has been dropped.
-    pub(crate) fn afterwards(&mut self, statement: String) {
-        self.after.push(statement);
-    }
-
     pub(crate) fn options(&self) -> PostgresOptions {
         PostgresOptions::new(&url())
             .unwrap()
@@ -74,6 +71,23 @@ impl Schema {
         // Says what to do if there is no server.
         connect().await.close().await.unwrap();
         self.options().open().await.unwrap()
+    }
+
+    /// The URL of a new role that may use the storage and owns nothing.
+    pub(crate) async fn role(&mut self) -> String {
+        let (role, password) = (format!("{}_role", self.name), random());
+        self.execute(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD '{password}'; \
+             GRANT USAGE ON SCHEMA $ TO {role}; \
+             GRANT SELECT ON $.omemo_schema TO {role}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON $.omemo_record, $.omemo_commit TO {role}; \
+             GRANT EXECUTE ON FUNCTION $.omemo_accounts TO {role}"
+        ))
+        .await;
+        self.after.push(format!("DROP ROLE {role}"));
+        let url = url();
+        let (_, server) = url.rsplit_once('@').unwrap();
+        format!("postgres://{role}:{password}@{server}")
     }
 
     /// The statement with `$` for the schema.
