@@ -3,7 +3,14 @@
 //! For authors of storages: [`storage`] has the behaviours of the contract, one function each, and the macro that makes
 //! a test of each; [`faults`] has the protocol bear a fault at each of its effects on your storage.
 
+use std::hash::{BuildHasher, RandomState};
+
 pub mod faults;
 pub mod storage;
 #[cfg(feature = "vectors")]
 pub mod vectors;
+
+/// Unlike any other call's result, in this process or another: the hasher's keys are drawn at random.
+fn random() -> u64 {
+    RandomState::new().hash_one(0)
+}

@@ -1,5 +1,7 @@
 //! Driving an operation with a fault in its way.
 
+use std::collections::VecDeque;
+
 use omemo_sansio::engine::{Effect, Operation, Step, Store};
 use omemo_sansio::{Account, Error, NetworkError};
 use omemo_storage::blocking::wait;
@@ -28,33 +30,70 @@ struct Progress {
     applied: u32,
 }
 
+/// An operation under way on a device.
+pub(super) struct Running<T> {
+    device: usize,
+    operation: Operation<T>,
+    /// What it has asked for and was not given yet.
+    effects: VecDeque<Effect>,
+    progress: Progress,
+}
+
+impl<T> Running<T> {
+    /// Whether a commit of it went through.
+    pub(super) fn has_committed(&self) -> bool {
+        self.progress.applied > 0
+    }
+}
+
 impl<S: Storage> World<'_, S> {
-    /// Drives an operation of a device. When the process dies, the operation is gone and the storage opened again.
+    /// Drives an operation of a device to its end.
     pub(super) fn drive<T>(
         &mut self,
         device: usize,
         begin: impl FnOnce(&Account) -> Operation<T>,
     ) -> Result<(T, bool), Interrupted> {
-        let mut operation = begin(&self.devices[device].account);
-        let mut progress = Progress::default();
+        let mut running = self.begin(device, begin);
         loop {
-            let step = operation.advance(self.now, &mut self.devices[device].rng);
-            let effects = match step {
-                Step::Done(Ok(output)) => return Ok((output, progress.applied > 0)),
-                Step::Done(Err(error)) => return Err(Interrupted::Failed(error)),
-                Step::Perform(effects) => effects,
-            };
-            assert!(!effects.is_empty(), "a step with nothing to do");
-            for effect in effects {
-                if let Err(Dies) = self.perform(device, &mut operation, effect, &mut progress) {
-                    drop(operation);
-                    self.restart(device);
-                    return Err(Interrupted::Died {
-                        committed: progress.applied > 0,
-                    });
-                }
+            if let Some(output) = self.proceed(&mut running)? {
+                return Ok((output, running.has_committed()));
             }
         }
+    }
+
+    pub(super) fn begin<T>(
+        &mut self,
+        device: usize,
+        begin: impl FnOnce(&Account) -> Operation<T>,
+    ) -> Running<T> {
+        Running {
+            device,
+            operation: begin(&self.devices[device].account),
+            effects: VecDeque::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Performs one effect, or finds that the operation has ended. When the process dies, the operation is gone and the
+    /// storage opened again.
+    pub(super) fn proceed<T>(&mut self, running: &mut Running<T>) -> Result<Option<T>, Interrupted> {
+        let device = running.device;
+        if running.effects.is_empty() {
+            match running.operation.advance(self.now, &mut self.devices[device].rng) {
+                Step::Done(Ok(output)) => return Ok(Some(output)),
+                Step::Done(Err(error)) => return Err(Interrupted::Failed(error)),
+                Step::Perform(effects) => running.effects.extend(effects),
+            }
+        }
+        let effect = running.effects.pop_front().expect("a step has something to do");
+        let performed = self.perform(device, &mut running.operation, effect, &mut running.progress);
+        if let Err(Dies) = performed {
+            self.restart(device);
+            return Err(Interrupted::Died {
+                committed: running.has_committed(),
+            });
+        }
+        Ok(None)
     }
 
     /// Performs an effect, unless the fault forbids. An arm for each effect and nothing to split: hence its length.
@@ -136,8 +175,10 @@ impl<S: Storage> World<'_, S> {
         };
         let this = &self.devices[device];
         let outcome = wait(this.storage.commit(this.account.id(), &store.batch));
-        if matches!(outcome, Ok(Committed::Applied)) {
-            progress.applied += 1;
+        match outcome {
+            Ok(Committed::Applied) => progress.applied += 1,
+            Ok(Committed::Conflict) => self.conflicts += 1,
+            Err(_) => {}
         }
         if meddled {
             assert!(

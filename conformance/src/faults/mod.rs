@@ -15,16 +15,21 @@
 )]
 
 mod drive;
+mod interleaved;
 mod ledger;
+mod opened;
 mod rng;
 mod story;
 mod world;
 
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use omemo_storage::Storage;
 
+pub use interleaved::{Interleaved, interleaved};
+pub use opened::{Devices, OfDevice, devices_of};
 pub use rng::TestRng;
 use world::World;
 
@@ -84,26 +89,64 @@ pub struct Tried {
     pub commits: usize,
     /// How many times the story was told with a fault that struck.
     pub faults: usize,
+    /// How many faults there are. Fewer were tried by [`at_part_of_effects`].
+    pub possible: usize,
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            effects,
+            commits,
+            faults,
+            possible,
+        } = self;
+        write!(
+            f,
+            "{faults} of {possible} faults at {effects} effects, {commits} of them commits"
+        )
+    }
 }
 
 /// Tells the story with each fault at each effect. `open(run, device)` opens the storage of a device for one telling;
-/// asked again with the same arguments, it opens the same storage again.
+/// asked again with the same arguments, it opens the same storage again. For a storage that has a
+/// [`Factory`](crate::storage::Factory), [`devices_of`] is that function. Each telling purges the accounts it has made.
+///
+/// It takes minutes: each of some 1,800 tellings does the cryptography of a real conversation, and makes about 250 calls of
+/// the storage. Where calls are slow, [`at_part_of_effects`] divides it between several tests.
 ///
 /// # Panics
 ///
 /// If a telling ends with a message lost, read twice or unreadable, a key used twice, or output before its commit; the
 /// message names effect and fault.
 pub fn at_every_effect<S: Storage>(open: impl Fn(usize, &str) -> S + Sync) -> Tried {
+    at_part_of_effects(0, 1, open)
+}
+
+/// Tells the story with every `parts`th fault, beginning with number `part`: all parts together try what
+/// [`at_every_effect`] tries. What it answers tells how many of the faults that makes, and is worth printing.
+///
+/// # Panics
+///
+/// As [`at_every_effect`]; and if there is no such part.
+pub fn at_part_of_effects<S: Storage>(
+    part: usize,
+    parts: usize,
+    open: impl Fn(usize, &str) -> S + Sync,
+) -> Tried {
+    assert!(part < parts, "there are {parts} parts");
     let tell = |run: usize, strike: Option<Strike>| {
         let mut world = World::new(|device: &str| open(run, device), strike);
         story::tell(&mut world);
         world.end()
     };
     let plain = tell(0, None);
-    let strikes: Vec<Strike> = (0..plain.effects)
+    let mut strikes: Vec<Strike> = (0..plain.effects)
         .flat_map(|effect| Fault::ALL.map(|fault| Strike { effect, fault }))
         .filter(|strike| !strike.fault.is_of_commits() || plain.commits.contains(&strike.effect))
         .collect();
+    let possible = strikes.len();
+    strikes = strikes.into_iter().skip(part).step_by(parts).collect();
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
@@ -121,5 +164,6 @@ pub fn at_every_effect<S: Storage>(open: impl Fn(usize, &str) -> S + Sync) -> Tr
         effects: plain.effects,
         commits: plain.commits.len(),
         faults: strikes.len(),
+        possible,
     }
 }

@@ -14,7 +14,7 @@ use super::world::World;
 const ATTEMPTS: usize = 4;
 
 /// Eight days: longer than a signed pre key is published.
-const EIGHT_DAYS: u64 = 8 * 86_400;
+pub(super) const EIGHT_DAYS: u64 = 8 * 86_400;
 
 pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
     let romeo = world.opens("romeo's phone", "romeo@montague.lit");
@@ -52,6 +52,17 @@ pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
     world.loses_its_place_on_the_list(romeo);
     world.maintains_after_a_week(juliet);
     world.all_talk();
+}
+
+/// Only this: a device of each of two accounts, and a session between them.
+pub(super) fn meet<S: Storage>(world: &mut World<'_, S>) -> (usize, usize) {
+    let romeo = world.opens("romeo's phone", "romeo@montague.lit");
+    let juliet = world.opens("juliet's phone", "juliet@capulet.lit");
+    world.hears_of_lists();
+    world.says(romeo, "juliet@capulet.lit", "first contact");
+    world.says(juliet, "romeo@montague.lit", "first answer");
+    world.settles();
+    (romeo, juliet)
 }
 
 impl<S: Storage> World<'_, S> {
@@ -101,7 +112,7 @@ impl<S: Storage> World<'_, S> {
         }
     }
 
-    fn says(&mut self, device: usize, to: &str, text: &str) {
+    pub(super) fn says(&mut self, device: usize, to: &str, text: &str) {
         let to = omemo_sansio::BareJid::new(to).unwrap();
         let request = || EncryptRequest::new(vec![to.clone()], Namespace::OMEMO_2, text.as_bytes().to_vec());
         for _ in 0..ATTEMPTS {
@@ -128,7 +139,7 @@ impl<S: Storage> World<'_, S> {
     }
 
     /// Reads everything in the mail.
-    fn reads_all(&mut self, device: usize) {
+    pub(super) fn reads_all(&mut self, device: usize) {
         while let Some((message, text)) = self.devices[device].mail.pop_front() {
             self.reads(device, &message, text.as_deref());
         }
@@ -243,7 +254,7 @@ impl<S: Storage> World<'_, S> {
     }
 
     /// In the end everybody can still talk to everybody.
-    fn all_talk(&mut self) {
+    pub(super) fn all_talk(&mut self) {
         self.settles();
         for round in 0..2 {
             for device in 0..self.devices.len() {
@@ -252,8 +263,8 @@ impl<S: Storage> World<'_, S> {
                     .iter()
                     .find(|other| other.jid != self.devices[device].jid)
                     .unwrap();
-                let (to, name) = (to.jid.as_str().to_owned(), self.devices[device].name);
-                self.says(device, &to, &format!("{name}, at the end, round {round}"));
+                let to = to.jid.as_str().to_owned();
+                self.says(device, &to, &format!("number {device}, at the end, round {round}"));
                 self.settles();
             }
         }

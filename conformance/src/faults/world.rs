@@ -6,6 +6,7 @@ use omemo_sansio::{
     Account, BareJid, Bundle, DeviceId, DeviceList, EncryptedMessage, IncomingMessage, Settings, Timestamp,
 };
 use omemo_storage::Storage;
+use omemo_storage::blocking::wait;
 
 use super::ledger::Ledger;
 use super::rng::TestRng;
@@ -23,6 +24,8 @@ pub(crate) struct World<'a, S> {
     effects: usize,
     commits: Vec<usize>,
     struck: bool,
+    /// How many commits were answered with a conflict that there was.
+    pub(super) conflicts: usize,
 }
 
 /// A device and its process.
@@ -45,6 +48,7 @@ pub(super) struct Server {
 
 /// How a telling went.
 pub(super) struct Told {
+    pub(super) conflicts: usize,
     pub(super) effects: usize,
     pub(super) commits: Vec<usize>,
     pub(super) struck: bool,
@@ -62,6 +66,7 @@ impl<'a, S: Storage> World<'a, S> {
             effects: 0,
             commits: Vec::new(),
             struck: false,
+            conflicts: 0,
         }
     }
 
@@ -78,6 +83,16 @@ impl<'a, S: Storage> World<'a, S> {
             mail: VecDeque::new(),
         });
         self.devices.len() - 1
+    }
+
+    /// A second process of a device, with a handle of its own on the same storage; returns its number. Mail comes to the
+    /// first.
+    pub(super) fn twin(&mut self, device: usize) -> usize {
+        let (name, jid) = (self.devices[device].name, self.devices[device].jid.clone());
+        let twin = self.add(name, jid.as_str());
+        // The first asked for the storage under this name; asked again, it is opened again.
+        self.devices[twin].id = None;
+        twin
     }
 
     /// The process dies; another takes its place.
@@ -119,9 +134,14 @@ impl<'a, S: Storage> World<'a, S> {
         }
     }
 
+    /// Checks what was read and purges what was written.
     pub(super) fn end(self) -> Told {
         self.ledger.check();
+        for device in &self.devices {
+            wait(device.storage.purge(device.account.id())).unwrap();
+        }
         Told {
+            conflicts: self.conflicts,
             effects: self.effects,
             commits: self.commits,
             struck: self.struck,

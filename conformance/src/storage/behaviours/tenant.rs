@@ -1,11 +1,12 @@
 //! One account of the storage under test.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 
 use omemo_storage::{
     AccountId, Batch, CommitId, Committed, Key, Name, Query, Record, Revision, Snapshot, Storage, Value,
 };
+
+use crate::random;
 
 /// An account that no other behaviour uses, with the calls that a behaviour makes on it. Errors of the storage panic.
 pub(super) struct Tenant<'a, S> {
@@ -82,11 +83,6 @@ pub(super) fn text(value: &str) -> Value {
 
 pub(super) fn readable(value: &Value) -> String {
     String::from_utf8(value.as_bytes().to_vec()).unwrap()
-}
-
-/// Unlike any other call's result, in this process or another: the hasher's keys are drawn at random.
-fn random() -> u64 {
-    RandomState::new().hash_one(0)
 }
 
 /// Letters, digits and signs that nothing can compress.
