@@ -67,8 +67,6 @@ pub(crate) struct Servers {
 enum Next {
     /// The same again, somewhere else perhaps.
     Again,
-    /// The script has to be sent along.
-    WithScript,
     /// This node is to be asked, once: the slot is moving there.
     Asking(Arc<Node>),
     /// Wait a little: a slot is moving.
@@ -85,10 +83,31 @@ struct Course {
     begun: Instant,
     redirections: u32,
     pauses: u32,
+    /// Whether a server did not know the script, so that it is sent along.
+    with_script: bool,
     /// Whether who has the slot was asked anew.
     learned: bool,
     /// Whether an attempt may have written.
     unknown: bool,
+}
+
+impl Course {
+    fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            redirections: 0,
+            pauses: 0,
+            with_script: false,
+            learned: false,
+            unknown: false,
+        }
+    }
+
+    /// Whether the script has to be sent along from now on.
+    fn lacks_script(&mut self, failure: &Failure) -> bool {
+        let unknown = matches!(failure, Failure::Refused(refusal) if is_unknown_script(refusal));
+        unknown && !std::mem::replace(&mut self.with_script, true)
+    }
 }
 
 impl Servers {
@@ -98,18 +117,16 @@ impl Servers {
 
     /// Carries out a call. A call that writes must be one that a server carries out once, however often it comes.
     pub(crate) async fn carry_out(&self, call: Call) -> Result<Value, StorageError> {
-        let slot = call.slot;
-        let (script, writes) = (call.script, call.writes);
+        let (slot, script, writes) = (call.slot, call.script, call.writes);
         let commands = self.commands(call);
-        let mut course = Course {
-            begun: Instant::now(),
-            redirections: 0,
-            pauses: 0,
-            learned: false,
-            unknown: false,
-        };
-        let (mut asking, mut prefix) = (None, Vec::new());
+        let mut course = Course::begin();
+        let mut asking: Option<Arc<Node>> = None;
         loop {
+            let mut prefix = Vec::new();
+            prefix.extend(script.filter(|_| course.with_script).map(load_script));
+            // It is for the command right after it.
+            prefix.extend(asking.as_ref().map(|_| cmd("ASKING")));
+            let asked = asking.is_some();
             let node = match asking.take() {
                 Some(node) => Ok(node),
                 None => self.topology.owner(slot).await,
@@ -121,15 +138,14 @@ impl Servers {
                 },
                 Err(error) => (Failure::NotSent(error), None),
             };
-            prefix.clear();
             course.unknown |= writes && matches!(failure, Failure::Lost(_));
+            if course.lacks_script(&failure) {
+                asking = node.filter(|_| asked);
+                continue;
+            }
             match self.next(&failure, slot, node.as_ref(), &mut course).await {
                 Next::Again => {}
-                Next::WithScript => prefix.extend(script.map(load_script)),
-                Next::Asking(node) => {
-                    asking = Some(node);
-                    prefix.push(cmd("ASKING"));
-                }
+                Next::Asking(node) => asking = Some(node),
                 Next::Later => pause(&mut course).await,
                 Next::End => return Err(failure.into_error(writes, course.unknown)),
             }
@@ -196,14 +212,6 @@ impl Servers {
             Failure::NotSent(_) | Failure::Lost(_) => return self.learn(slot, node, course).await,
             Failure::NotReplicated { .. } => return Next::End,
         };
-        if is_unknown_script(refusal) {
-            course.redirections += 1;
-            return if course.redirections > REDIRECTIONS {
-                Next::End
-            } else {
-                Next::WithScript
-            };
-        }
         let address = refusal
             .details()
             .and_then(|details| details.split_ascii_whitespace().nth(1));

@@ -80,6 +80,11 @@ pub(crate) fn refused(refusal: &ServerError) -> StorageError {
     }
 }
 
+const NOT_PERMITTED: (ErrorKind, &str) = (
+    ErrorKind::Misconfigured,
+    "the user may not run a command, or use a key, that the storage needs",
+);
+
 fn meaning(code: &str, details: &str) -> (ErrorKind, &'static str) {
     match code {
         "LOADING" => (ErrorKind::Unavailable, "the server is still loading its data"),
@@ -108,10 +113,8 @@ fn meaning(code: &str, details: &str) -> (ErrorKind, &'static str) {
             ErrorKind::Misconfigured,
             "the server does not accept the user and password",
         ),
-        "NOPERM" => (
-            ErrorKind::Misconfigured,
-            "the user may not run a command, or use a key, that the storage needs",
-        ),
+        "NOPERM" => NOT_PERMITTED,
+        "ERR" if details.starts_with("The user executing the script") => NOT_PERMITTED,
         "DENIED" => (ErrorKind::Misconfigured, "the server is in protected mode"),
         "ERR" if details.starts_with("max number of clients") => {
             (ErrorKind::Unavailable, "the server has too many connections")

@@ -9,6 +9,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod server;
+pub(crate) mod worker;
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use redis::{Client, Connection, FromRedisValue, cmd};
 
 /// How long a server may take for what happens by itself.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a server must be for commits to be durable.
 pub(crate) const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
