@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use broken::factory::Broken;
 use broken::flaw::Flaw;
+use omemo_conformance::faults::{at_part_of_effects, devices_of, interleaved};
 use omemo_conformance::storage::{Capability, Report, run, run_with};
 
 /// A behaviour of a broken storage that takes longer is stuck: one that is not takes about a second at most.
@@ -71,6 +72,43 @@ fn every_flaw_is_caught() {
             escaped.push((flaw, flaw.caught_by(), failed));
         }
     }
+    let seen: BTreeSet<_> = reports.iter().flat_map(|(_, failed)| failed).collect();
+    let all = omemo_conformance::storage::behaviour_names();
+    let blind: Vec<_> = all.iter().filter(|behaviour| !seen.contains(behaviour)).collect();
+    println!(
+        "{} flaws; behaviours that failed for none of them: {blind:?}",
+        reports.len()
+    );
     assert_eq!(reports.len(), Flaw::ALL.len());
     assert!(escaped.is_empty(), "not caught: {escaped:#?}");
+}
+
+/// Two processes that overwrite one another use a message key twice, or lose what they read.
+#[test]
+#[should_panic(expected = "message key was used for two messages")]
+fn interleaved_processes_suffer_from_lost_updates() {
+    let factory = Broken::new(Some(Flaw::PresenceIgnored));
+    let devices = devices_of(&factory);
+    interleaved(|run, device| devices.open(run, device));
+}
+
+/// A storage that comes back without its last commit lets a process that died use keys again, or lose messages.
+#[test]
+#[should_panic(expected = "Strike { effect: ")]
+fn processes_that_die_suffer_from_volatile_commits() {
+    let factory = Broken::new(Some(Flaw::Volatile));
+    let devices = devices_of(&factory);
+    at_part_of_effects(0, 20, |run, device| devices.open(run, device));
+}
+
+/// The same on the sound storage: it is the flaw that made them fail.
+#[test]
+fn without_a_flaw_the_protocol_does_not_suffer() {
+    let factory = Broken::new(None);
+    let devices = devices_of(&factory);
+    println!("{}", interleaved(|run, device| devices.open(run, device)));
+    println!(
+        "{}",
+        at_part_of_effects(0, 20, |run, device| devices.open(run, device))
+    );
 }

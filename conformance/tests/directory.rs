@@ -3,9 +3,10 @@
 
 use std::process::Command;
 
-use omemo_conformance::storage::{Capabilities, Capability, Factory, write_until_killed};
+use omemo_conformance::storage::{Capabilities, Capability, Factory, cases, write_until_killed};
 use omemo_storage::StorageError;
 use omemo_storage::blocking::Inline;
+use omemo_storage_memory::MemoryStorage;
 use tempfile::TempDir;
 
 use crate::storage::DirectoryStorage;
@@ -23,11 +24,25 @@ fn part_that_writes_until_killed() {
     write_until_killed(&Inline(DirectoryStorage::open(directory).unwrap()));
 }
 
-struct Directory(TempDir);
+#[test]
+#[ignore = "is run by another test, in a process of its own"]
+fn part_that_only_says_that_it_writes() {
+    write_until_killed(&MemoryStorage::new());
+}
+
+struct Directory {
+    directory: TempDir,
+    writer: &'static str,
+}
 
 impl Directory {
     fn new() -> Self {
-        Self(TempDir::new().unwrap())
+        Self::written_by("part_that_writes_until_killed")
+    }
+
+    fn written_by(writer: &'static str) -> Self {
+        let directory = TempDir::new().unwrap();
+        Self { directory, writer }
     }
 }
 
@@ -35,7 +50,7 @@ impl Factory for Directory {
     type Storage = Inline<DirectoryStorage>;
 
     async fn open(&self) -> Result<Self::Storage, StorageError> {
-        DirectoryStorage::open(self.0.path()).map(Inline)
+        DirectoryStorage::open(self.directory.path()).map(Inline)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -44,13 +59,21 @@ impl Factory for Directory {
 
     fn writer(&self) -> Command {
         let mut writer = Command::new(std::env::current_exe().unwrap());
-        writer.args(["part_that_writes_until_killed", "--exact", "--ignored"]);
-        writer.env(DIRECTORY, self.0.path());
+        writer.args([self.writer, "--exact", "--ignored"]);
+        writer.env(DIRECTORY, self.directory.path());
         writer
     }
 }
 
 omemo_conformance::storage_suite!(tokio::test, Directory::new(), lacks: [Restart, Cut]);
+
+/// The suite notices processes that acknowledge what they never wrote.
+#[tokio::test]
+#[should_panic(expected = "commits are there")]
+async fn acknowledged_commits_that_die_with_the_process_are_missed() {
+    let factory = Directory::written_by("part_that_only_says_that_it_writes");
+    cases::killed_processes_lose_nothing_acknowledged(factory).await;
+}
 
 /// Newcomers have to be able to read it.
 #[test]

@@ -23,6 +23,7 @@ mod story;
 mod world;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -32,6 +33,8 @@ pub use interleaved::{Interleaved, interleaved};
 pub use opened::{Devices, OfDevice, devices_of};
 pub use rng::TestRng;
 use world::World;
+
+use crate::panic_message;
 
 /// A way an effect can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,16 +151,20 @@ pub fn at_part_of_effects<S: Storage>(
     let possible = strikes.len();
     strikes = strikes.into_iter().skip(part).step_by(parts).collect();
     let next = AtomicUsize::new(0);
+    let tell_next = || {
+        while let Some((index, strike)) = next_of(&next, &strikes) {
+            let telling = AssertUnwindSafe(|| tell(index + 1, Some(strike)));
+            match catch_unwind(telling) {
+                Ok(told) => assert!(told.struck, "{strike:?} did not strike"),
+                Err(panic) => panic!("{strike:?}: {}", panic_message(&*panic)),
+            }
+        }
+    };
     thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(strike) = strikes.get(index) else { break };
-                    let told = tell(index + 1, Some(*strike));
-                    assert!(told.struck, "{strike:?} did not strike");
-                }
-            });
+        let tellers = thread::available_parallelism().map_or(1, usize::from);
+        let tellers: Vec<_> = (0..tellers).map(|_| scope.spawn(tell_next)).collect();
+        for teller in tellers {
+            teller.join().unwrap_or_else(|panic| resume_unwind(panic));
         }
     });
     Tried {
@@ -166,4 +173,10 @@ pub fn at_part_of_effects<S: Storage>(
         faults: strikes.len(),
         possible,
     }
+}
+
+/// The next strike that nobody has taken, and its number.
+fn next_of(next: &AtomicUsize, strikes: &[Strike]) -> Option<(usize, Strike)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    Some((index, *strikes.get(index)?))
 }

@@ -264,7 +264,11 @@ impl<S: Storage> World<'_, S> {
                     .find(|other| other.jid != self.devices[device].jid)
                     .unwrap();
                 let to = to.jid.as_str().to_owned();
-                self.says(device, &to, &format!("number {device}, at the end, round {round}"));
+                self.says(
+                    device,
+                    &to,
+                    &format!("number {device}, at the end, round {round}"),
+                );
                 self.settles();
             }
         }

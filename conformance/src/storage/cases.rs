@@ -65,6 +65,9 @@ macro_rules! cases {
             }
         )*
 
+        /// What they are called.
+        pub(super) const NAMES: &[&str] = &[$(stringify!($behaviour)),*];
+
         /// All of them.
         pub(super) fn all<F: Factory>() -> Vec<Case<F>> {
             vec![$(Case {

@@ -1,6 +1,5 @@
 //! The whole suite, for those without a test harness.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -13,6 +12,7 @@ use super::cases::{self, Case};
 use super::factory::{Capability, Factory};
 use super::report::{Outcome, Report, Verdict};
 use super::tidy::Tidy;
+use crate::panic_message;
 
 /// How long [`run`] lets a behaviour take before it is taken for stuck: 10 minutes.
 pub const TIME_LIMIT: Duration = Duration::from_secs(600);
@@ -44,6 +44,11 @@ pub fn run_with<F: Factory + 'static>(factory: F, limit: Duration, mut told: imp
     Report { outcomes }
 }
 
+/// The names of all behaviours, in the order of a [`Report`].
+pub fn behaviour_names() -> Vec<&'static str> {
+    cases::NAMES.to_vec()
+}
+
 fn try_out<F: Factory + 'static>(case: Case<F>, factory: F, limit: Duration) -> Verdict {
     let (ended, end) = channel();
     let name = case.name.to_owned();
@@ -59,16 +64,10 @@ fn try_out<F: Factory + 'static>(case: Case<F>, factory: F, limit: Duration) -> 
     }
     match end.recv_timeout(limit) {
         Ok(Ok(())) => Verdict::Passed,
-        Ok(Err(panic)) => Verdict::Failed(message(&*panic)),
+        Ok(Err(panic)) => Verdict::Failed(panic_message(&*panic)),
         Err(RecvTimeoutError::Timeout) => Verdict::Failed(format!("has not ended after {limit:?}")),
         Err(RecvTimeoutError::Disconnected) => Verdict::Failed("ended without an answer".to_owned()),
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "panicked without a message".to_owned())
 }
 
 /// Compares what the factory lacks with what it is stated to lack, and prints how many behaviours are run and how many

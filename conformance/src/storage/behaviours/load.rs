@@ -1,6 +1,6 @@
 //! A query is answered whole, and with nothing else.
 
-use omemo_storage::{Committed, Key, Name, Query, Snapshot, Storage};
+use omemo_storage::{Committed, Key, Name, Query, Storage};
 
 use super::tenant::{Tenant, batch, key, text};
 
@@ -8,7 +8,7 @@ use super::tenant::{Tenant, batch, key, text};
 pub async fn empty_query_is_answered<S: Storage>(storage: &S) {
     let tenant = Tenant::new(storage);
     tenant.put(&key("p", "i"), None, "value").await;
-    assert_eq!(tenant.load(&Query::new()).await, Snapshot::default());
+    assert!(tenant.load(&Query::new()).await.records.is_empty());
 }
 
 /// Who is not there, is not in the answer: neither a record nor a partition, nor the whole account.
@@ -17,7 +17,7 @@ pub async fn absent_records_are_not_in_the_snapshot<S: Storage>(storage: &S) {
     let mut query = Query::new();
     query.records.extend([key("p", "i"), key("p", "j")]);
     query.partitions.insert(Name::new("q").unwrap());
-    assert_eq!(tenant.load(&query).await, Snapshot::default());
+    assert!(tenant.load(&query).await.records.is_empty());
 
     tenant.put(&key("p", "i"), None, "value").await;
     let snapshot = tenant.load(&query).await;
