@@ -134,6 +134,8 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET jit = off
 AS $omemo$
+DECLARE
+    doomed record;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed'
         OR durable AND current_setting('synchronous_commit') = 'off'
@@ -169,21 +171,18 @@ BEGIN
         IF EXISTS (SELECT 1 FROM {schema}.omemo_commit WHERE account = of_account AND id = commit_id) THEN
             RETURN TRUE;
         END IF;
-        DELETE FROM {schema}.omemo_record
-        WHERE account = of_account
-            AND ctid = ANY (ARRAY(
-                SELECT record.ctid
-                FROM (SELECT unnest(partitions), unnest(items), unnest(deletes)) AS stake (partition, item, deleted)
-                CROSS JOIN LATERAL (
-                    SELECT stored.ctid
-                    FROM {schema}.omemo_record AS stored
-                    WHERE stored.account = of_account
-                        AND stored.partition = stake.partition
-                        AND stored.item = stake.item
-                    OFFSET 0
-                ) AS record
-                WHERE stake.deleted
-            ));
+        -- Partition by partition: joined to the list, the account's records might all be read.
+        FOR doomed IN
+            SELECT listed.partition, array_agg(listed.item) AS items
+            FROM (SELECT unnest(partitions), unnest(items), unnest(deletes)) AS listed (partition, item, deleted)
+            WHERE listed.deleted
+            GROUP BY listed.partition
+        LOOP
+            DELETE FROM {schema}.omemo_record AS stored
+            WHERE stored.account = of_account
+                AND stored.partition = doomed.partition
+                AND stored.item = ANY (doomed.items);
+        END LOOP;
     END IF;
 
     -- What was applied before is not applied again, though its expectations hold once more.

@@ -148,7 +148,6 @@ fn meaning_of_class(class: &str) -> (ErrorKind, &'static str) {
             ErrorKind::TooLarge,
             "the batch or a record is larger than PostgreSQL allows",
         ),
-        "55" => (ErrorKind::Unavailable, "something the statement needs is in use"),
         "57" => (
             ErrorKind::Unavailable,
             "the server is stopping or starting, or has cancelled the statement",

@@ -119,19 +119,30 @@ impl Schema {
         Ok(())
     }
 
+    /// The script with what stands for its `{...}`.
     fn filled_in(&self, script: &str, partitions: u32) -> String {
-        let partitioning = if partitions == 0 {
-            ""
-        } else {
-            "PARTITION BY HASH (account)"
-        };
-        script
-            .replace("{partitioning}", partitioning)
-            .replace("{partitions}", &partitions.to_string())
-            .replace("{seed}", &self.seed().to_string())
-            .replace("{record}", &self.table("omemo_record"))
-            .replace("{quoted_schema}", &literal::quoted(&self.quoted()))
-            .replace("{schema}", &self.quoted())
+        let places = [
+            ("{schema}", self.quoted()),
+            ("{quoted_schema}", literal::quoted(&self.quoted())),
+            ("{record}", self.table("omemo_record")),
+            ("{seed}", self.seed().to_string()),
+            ("{partitions}", partitions.to_string()),
+            ("{partitioning}", partitioning(partitions).to_owned()),
+        ];
+        let mut filled = String::with_capacity(2 * script.len());
+        let mut rest = script;
+        while let Some(begin) = rest.find('{') {
+            let (before, place) = rest.split_at(begin);
+            filled.push_str(before);
+            let mut known = places
+                .iter()
+                .filter_map(|(name, text)| Some((text.as_str(), place.strip_prefix(name)?)));
+            let (text, after) = known.next().unwrap_or_else(|| place.split_at(1));
+            filled.push_str(text);
+            rest = after;
+        }
+        filled.push_str(rest);
+        filled
     }
 
     /// The next migration.
@@ -206,6 +217,13 @@ impl Schema {
             }
         }
         Ok(())
+    }
+}
+
+fn partitioning(partitions: u32) -> &'static str {
+    match partitions {
+        0 => "",
+        _ => "PARTITION BY HASH (account)",
     }
 }
 

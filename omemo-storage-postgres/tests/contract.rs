@@ -13,6 +13,7 @@ use omemo_conformance::storage::{Alternating, Capabilities, Capability, Factory,
 use omemo_storage::StorageError;
 use omemo_storage::blocking::wait;
 use omemo_storage_postgres::{PostgresOptions, PostgresStorage};
+use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
 /// What a process that is started is to open: a URL, a schema, and what else is in the way.
@@ -164,32 +165,41 @@ impl Factory for OpenedTwice {
 }
 
 /// On a pool of the application's.
-struct InPool(Database);
+struct InPool {
+    database: Database,
+    pool: PgPool,
+}
+
+impl InPool {
+    /// A pool is made within a runtime of tokio.
+    fn new() -> Self {
+        let database = Database::new();
+        let pool = PgPoolOptions::new().max_connections(6);
+        let pool = pool.connect_lazy(&database.url).unwrap();
+        Self { database, pool }
+    }
+}
 
 impl Factory for InPool {
     type Storage = PostgresStorage;
 
     async fn open(&self) -> Result<PostgresStorage, StorageError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(6)
-            .connect_lazy(&self.0.url)
-            .unwrap();
-        PostgresOptions::from_pool(pool)
-            .schema(&self.0.schema.name)
+        PostgresOptions::from_pool(self.pool.clone())
+            .schema(&self.database.schema.name)
             .open()
             .await
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        self.database.capabilities()
     }
 
     fn writer(&self) -> Command {
-        self.0.writer()
+        self.database.writer()
     }
 
     async fn cut(&self) {
-        self.0.cut().await;
+        self.database.cut().await;
     }
 }
 
@@ -237,7 +247,7 @@ mod two_openings {
 mod pool_of_the_application {
     use super::*;
 
-    omemo_conformance::storage_suite!(tokio::test, InPool(Database::new()), lacks: [Restart]);
+    omemo_conformance::storage_suite!(tokio::test, InPool::new(), lacks: [Restart]);
 }
 
 mod partitioned {

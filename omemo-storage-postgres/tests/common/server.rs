@@ -17,6 +17,8 @@ use super::pooler::{free_port, is_root};
 pub(crate) struct Server {
     directory: TempDir,
     port: u16,
+    /// In blocks of 512 bytes.
+    largest_file: Option<u32>,
     settings: Vec<String>,
     process: Mutex<Child>,
 }
@@ -24,18 +26,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a new server with settings such as `fsync=off`.
     pub(crate) async fn start(settings: &[&str]) -> Self {
-        let directory = TempDir::new().unwrap();
-        Self::start_in(directory, settings).await
+        Self::start_within(None, settings).await
     }
 
-    /// The same with its files in a directory.
-    pub(crate) async fn start_in(directory: TempDir, settings: &[&str]) -> Self {
+    /// The same, where no file may grow beyond so many blocks of 512 bytes, as on a disk that is full.
+    pub(crate) async fn start_within(largest_file: Option<u32>, settings: &[&str]) -> Self {
+        let directory = TempDir::new().unwrap();
         if is_root() {
-            let owner = postgres_user();
-            std::os::unix::fs::chown(directory.path(), Some(owner), None).unwrap();
+            std::os::unix::fs::chown(directory.path(), Some(postgres_user()), None).unwrap();
         }
-        let data = directory.path().join("data");
-        let initialized = command("initdb")
+        let initialized = command(&binaries().join("initdb"))
             .args([
                 "--auth=trust",
                 "--username=postgres",
@@ -43,19 +43,19 @@ impl Server {
                 "--no-sync",
                 "--pgdata",
             ])
-            .arg(&data)
+            .arg(directory.path().join("data"))
             .stdout(Stdio::null())
             .status()
             .unwrap();
         assert!(initialized.success(), "initdb failed");
-        let port = free_port();
+        let (data, port) = (directory.path().join("data"), free_port());
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let process = Mutex::new(spawn(&data, port, &settings));
         let server = Self {
             directory,
             port,
+            largest_file,
+            process: Mutex::new(spawn(&data, port, largest_file, &settings)),
             settings,
-            process,
         };
         server.wait_until_it_answers().await;
         server
@@ -77,6 +77,11 @@ impl Server {
         PgConnection::connect(&self.url()).await.unwrap()
     }
 
+    /// What it has written to its log.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+
     /// SIGKILL, as when the machine's memory runs out.
     pub(crate) fn kill(&self) {
         let mut process = self.process.lock().unwrap();
@@ -86,12 +91,13 @@ impl Server {
 
     /// Starts it again.
     pub(crate) async fn revive(&self) {
-        *self.process.lock().unwrap() = spawn(&self.data(), self.port, &self.settings);
+        *self.process.lock().unwrap() = self.spawn();
         self.wait_until_it_answers().await;
     }
 
-    fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+    fn spawn(&self) -> Child {
+        let data = self.directory.path().join("data");
+        spawn(&data, self.port, self.largest_file, &self.settings)
     }
 
     /// It does not start as long as a process of its former life is there, and is started again then.
@@ -103,7 +109,7 @@ impl Server {
             }
             let mut process = self.process.lock().unwrap();
             if process.try_wait().unwrap().is_some() {
-                *process = spawn(&self.data(), self.port, &self.settings);
+                *process = self.spawn();
             }
             drop(process);
             thread::sleep(Duration::from_millis(20));
@@ -117,9 +123,12 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data: &Path, port: u16, settings: &[String]) -> Child {
-    let mut command = command("postgres");
+fn spawn(data: &Path, port: u16, largest_file: Option<u32>, settings: &[String]) -> Child {
+    let limit = largest_file.map_or("unlimited".to_owned(), |blocks| blocks.to_string());
+    let mut command = command(Path::new("sh"));
     command
+        .args(["-c", &format!("ulimit -f {limit}; exec \"$0\" \"$@\"")])
+        .arg(binaries().join("postgres"))
         .arg("-D")
         .arg(data)
         .args(["-p", &port.to_string(), "-k", ""]);
@@ -134,12 +143,11 @@ fn spawn(data: &Path, port: u16, settings: &[String]) -> Child {
     command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
-/// A program of PostgreSQL, which refuses to run as root.
-fn command(program: &str) -> Command {
-    let mut command = Command::new(binaries().join(program));
+/// A program run as a user that may run a server: PostgreSQL refuses to run as root.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
     if is_root() {
-        let user = postgres_user();
-        command.uid(user);
+        command.uid(postgres_user());
     }
     command.current_dir("/");
     command

@@ -1,0 +1,147 @@
+//! What the server does for a call, by its own account.
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::server::Server;
+use common::{account, batch, key, text};
+use omemo_storage::{AccountId, Committed, Name, Query, Storage};
+use omemo_storage_postgres::PostgresStorage;
+
+const LOG: &[&str] = &[
+    "shared_preload_libraries=auto_explain",
+    "auto_explain.log_min_duration=0",
+    "auto_explain.log_nested_statements=on",
+    "log_statement=all",
+    "log_line_prefix=@",
+];
+
+/// The entries of the server's log since the last call.
+struct Log {
+    server: Server,
+    read: usize,
+}
+
+impl Log {
+    fn take(&mut self) -> Vec<String> {
+        let log = self.server.log();
+        let new = log[self.read..].to_owned();
+        self.read = log.len();
+        new.split('@').map(str::to_owned).collect()
+    }
+}
+
+/// One of everything a call can hold.
+async fn use_it_all(storage: &PostgresStorage, account: &AccountId) {
+    let mut create = batch();
+    for n in 0..50 {
+        create.put(key(&format!("p{}", n / 10), &n.to_string()), None, text("value"));
+    }
+    assert_eq!(
+        storage.commit(account, &create).await.unwrap(),
+        Committed::Applied
+    );
+    let revision = Some(create.id().into());
+    let mut mixed = batch();
+    mixed.put(key("p0", "1"), revision, text("other"));
+    mixed.delete(key("p1", "11"), revision);
+    mixed.expect(key("p2", "21"), revision);
+    assert_eq!(storage.commit(account, &mixed).await.unwrap(), Committed::Applied);
+    assert_eq!(
+        storage.commit(account, &create).await.unwrap(),
+        Committed::Applied
+    );
+    let mut query = Query::new();
+    query.partitions.insert(Name::new("p3").unwrap());
+    query.records.insert(key("p0", "1"));
+    assert_eq!(storage.load(account, &query).await.unwrap().records.len(), 11);
+    let page = storage.records(account, None, 20).await.unwrap();
+    storage.records(account, page.next.as_ref(), 20).await.unwrap();
+}
+
+/// Each call is one statement of the client's.
+#[tokio::test]
+async fn one_statement_each() {
+    let server = Server::start(LOG).await;
+    let storage = server.options().connections(1).open().await.unwrap();
+    use_it_all(&storage, &account()).await;
+    let mut log = Log { server, read: 0 };
+    log.take();
+    use_it_all(&storage, &AccountId::new("juliet@capulet.lit").unwrap()).await;
+    let statements: Vec<String> = log
+        .take()
+        .into_iter()
+        .filter(|entry| entry.contains("statement: ") || entry.contains("execute "))
+        .collect();
+    assert_eq!(statements.len(), 6, "{statements:#?}");
+    assert!(
+        statements
+            .iter()
+            .all(|statement| statement.contains("execute sqlx_s_"))
+    );
+}
+
+/// A statement that is bound to an account touches one partition, and reads no table from end to end. The tables are
+/// small and nothing is known of them, which is when a planner is tempted.
+#[tokio::test]
+async fn one_partition_each() {
+    let server = Server::start(LOG).await;
+    let options = server.options().connections(1);
+    let storage = options.hash_partitions(16).open().await.unwrap();
+    let mut log = Log { server, read: 0 };
+    log.take();
+    for n in 0..20 {
+        use_it_all(&storage, &AccountId::new(&format!("{n}@capulet.lit")).unwrap()).await;
+    }
+    storage
+        .purge(&AccountId::new("1@capulet.lit").unwrap())
+        .await
+        .unwrap();
+    let plans: Vec<String> = log
+        .take()
+        .into_iter()
+        .filter(|entry| entry.contains("plan:") && entry.contains("Scan using omemo_record_"))
+        .collect();
+    assert!(plans.len() > 100);
+    let mut seen = BTreeSet::new();
+    for plan in &plans {
+        assert!(!plan.contains("Seq Scan on omemo"), "{plan}");
+        let partitions: BTreeSet<&str> = plan
+            .split("Scan using omemo_record_")
+            .skip(1)
+            .filter_map(|scan| Some(scan.split_once("_pkey")?.0))
+            .collect();
+        assert_eq!(partitions.len(), 1, "{plan}");
+        seen.extend(partitions);
+    }
+    assert!(seen.len() > 4, "{seen:?}");
+}
+
+/// The same without partitions, by the index down to the item.
+#[tokio::test]
+async fn records_are_searched_by_the_index() {
+    let server = Server::start(LOG).await;
+    let storage = server.options().connections(1).open().await.unwrap();
+    let mut log = Log { server, read: 0 };
+    use_it_all(&storage, &account()).await;
+    let plans: Vec<String> = log
+        .take()
+        .into_iter()
+        .filter(|entry| entry.contains("plan:") && entry.contains("omemo_record"))
+        .collect();
+    assert!(plans.len() > 6);
+    for plan in &plans {
+        assert!(!plan.contains("Seq Scan on omemo"), "{plan}");
+        let mut lines = plan.lines().skip_while(|line| !line.contains("Scan"));
+        while let Some(line) = lines.next() {
+            if line.contains("Index Scan using omemo_record_pkey") {
+                let condition = lines.next().unwrap();
+                assert!(condition.contains("Index Cond: ((account = $1) AND "), "{plan}");
+                assert!(condition.contains("partition"), "{plan}");
+            }
+        }
+    }
+    assert!(plans.iter().any(|plan| plan.contains("Delete on omemo_record")));
+}
