@@ -111,6 +111,14 @@ impl Batch {
         }
     }
 
+    /// A batch of all these. Of records that are named twice the last stake counts.
+    pub fn of(id: CommitId, stakes: impl IntoIterator<Item = (Key, Stake)>) -> Self {
+        Self {
+            stakes: stakes.into_iter().collect(),
+            ..Self::new(id)
+        }
+    }
+
     /// Relies on `key` being at `expected` (`None`: absent) without writing it.
     pub fn expect(&mut self, key: Key, expected: Option<Revision>) {
         let write = Write::Keep;

@@ -1,11 +1,12 @@
 //! The stored part of a view: what was loaded, what a run relied on there, and what it writes.
 
+use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::any::Any;
 
-use omemo_storage::{Batch, CommitId, Key, Name, Query, Revision, Snapshot, Value};
+use omemo_storage::{Batch, CommitId, Key, Name, Query, Record, Revision, Snapshot, Stake, Value, Write};
 
 use super::Stop;
 use crate::Error;
@@ -39,6 +40,34 @@ struct Slot {
     decoded: Option<Arc<dyn AnyRecord>>,
     relied_on: bool,
     written: Option<Written>,
+}
+
+impl Slot {
+    fn new(record: Record) -> Self {
+        Self {
+            revision: Some(record.revision),
+            raw: Some(record.value),
+            ..Self::default()
+        }
+    }
+
+    /// What the run relied on here, and what it writes.
+    fn stake(&self) -> Stake {
+        let write = match &self.written {
+            None => Write::Keep,
+            Some(Written::Delete) if self.revision.is_none() => Write::Keep,
+            Some(Written::Delete) => Write::Delete,
+            Some(Written::Put(record)) => Write::Put(record.encode()),
+            Some(Written::PutChanged(record)) => match record.encode() {
+                value if self.raw.as_ref() == Some(&value) => Write::Keep,
+                value => Write::Put(value),
+            },
+        };
+        Stake {
+            expected: self.revision,
+            write,
+        }
+    }
 }
 
 enum Written {
@@ -104,17 +133,16 @@ impl StoredView {
     pub(super) fn loaded(&mut self, query: &Query, snapshot: Snapshot) {
         self.loads += 1;
         self.from_cache |= snapshot.from_cache;
-        for (key, record) in snapshot.records {
-            self.slots.entry(key).or_insert_with(|| Slot {
-                revision: Some(record.revision),
-                raw: Some(record.value),
-                ..Slot::default()
-            });
-        }
+        let records = snapshot.records.into_iter();
+        let mut slots: BTreeMap<_, _> = records.map(|(key, record)| (key, Slot::new(record))).collect();
+        // Both are ordered, and to join them that way is far cheaper than one by one.
+        slots.append(&mut self.slots);
+        self.slots = slots;
         for key in &query.records {
             self.slots.entry(key.clone()).or_default();
         }
-        self.partitions.extend(query.partitions.iter().cloned());
+        let mut partitions = query.partitions.clone();
+        self.partitions.append(&mut partitions);
     }
 
     fn knows(&self, key: &Key) -> bool {
@@ -153,11 +181,16 @@ impl StoredView {
     }
 
     fn slot(&mut self, key: &Key) -> Result<&mut Slot, Stop> {
-        if !self.knows(key) {
-            self.needs.records.insert(key.clone());
-            return Err(Stop::Need);
-        }
-        let slot = self.slots.entry(key.clone()).or_default();
+        let slot = match self.slots.entry(key.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(absent) if self.partitions.contains(&key.partition) => {
+                absent.insert(Slot::default())
+            }
+            Entry::Vacant(_) => {
+                self.needs.records.insert(key.clone());
+                return Err(Stop::Need);
+            }
+        };
         slot.relied_on = true;
         Ok(slot)
     }
@@ -228,21 +261,8 @@ impl StoredView {
 
     /// Everything the run relied on and wrote.
     pub(super) fn batch(&self, id: CommitId) -> Batch {
-        let mut batch = Batch::new(id);
-        for (key, slot) in self.slots.iter().filter(|(_, slot)| slot.relied_on) {
-            let key = key.clone();
-            match &slot.written {
-                None => batch.expect(key, slot.revision),
-                Some(Written::Delete) if slot.revision.is_none() => batch.expect(key, None),
-                Some(Written::Delete) => batch.delete(key, slot.revision),
-                Some(Written::Put(record)) => batch.put(key, slot.revision, record.encode()),
-                Some(Written::PutChanged(record)) => match record.encode() {
-                    value if slot.raw.as_ref() == Some(&value) => batch.expect(key, slot.revision),
-                    value => batch.put(key, slot.revision, value),
-                },
-            }
-        }
-        batch
+        let relied_on = self.slots.iter().filter(|(_, slot)| slot.relied_on);
+        Batch::of(id, relied_on.map(|(key, slot)| (key.clone(), slot.stake())))
     }
 
     /// Whether a run that writes nothing can be believed as it is: all it relied on is one snapshot of the storage.
@@ -258,13 +278,13 @@ impl StoredView {
                 continue;
             };
             match &stake.write {
-                omemo_storage::Write::Keep => {}
-                omemo_storage::Write::Put(value) => {
+                Write::Keep => {}
+                Write::Put(value) => {
                     slot.revision = Some(batch.id().into());
                     slot.raw = Some(value.clone());
                     slot.decoded = slot.written.take().and_then(Written::into_record);
                 }
-                omemo_storage::Write::Delete => *slot = Slot::default(),
+                Write::Delete => *slot = Slot::default(),
             }
         }
         // What the batch did not name may have changed meanwhile.

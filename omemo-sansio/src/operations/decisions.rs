@@ -22,25 +22,21 @@ impl Recipients {
         settings: &Settings,
         request: &EncryptRequest,
     ) -> Result<(), Stop> {
-        let before: BTreeMap<_, _> = self
-            .contacts
-            .iter()
-            .map(|(jid, contact)| (jid.clone(), contact.trust.clone()))
-            .collect();
+        // Every key is judged by what was decided before this message.
+        let mut first_used = Vec::new();
         let mut undecided: BTreeMap<(BareJid, IdentityKey), Vec<DeviceId>> = BTreeMap::new();
         let mut trusted = Vec::new();
         for target in core::mem::take(&mut self.targets) {
+            let Some(identity) = self.identity(&target.address) else {
+                continue;
+            };
             let DeviceAddress { jid, device } = target.address.clone();
-            let Some(contact) = self.contacts.get_mut(&jid) else {
+            let Some(contact) = self.contacts.get(&jid) else {
                 continue;
             };
-            let Some(identity) = contact.device(device).and_then(|device| device.identity) else {
-                continue;
-            };
-            let levels = before.get(&jid).unwrap_or(&contact.trust);
-            let (trust, level) = judge(settings, &jid, &identity, levels)?;
+            let (trust, level) = judge(settings, &jid, &identity, &contact.trust)?;
             if let Some(level) = level {
-                contact.trust.insert(identity.curve25519(), level);
+                first_used.push((jid.clone(), identity, level));
             }
             match trust {
                 Trust::Trusted => trusted.push(target),
@@ -50,6 +46,11 @@ impl Recipients {
                     device: Some(device),
                     reason: SkipReason::Distrusted(identity),
                 }),
+            }
+        }
+        for (jid, identity, level) in first_used {
+            if let Some(contact) = self.contacts.edit(&jid) {
+                contact.trust.insert(identity.curve25519(), level);
             }
         }
         if !undecided.is_empty() {
@@ -84,16 +85,17 @@ impl Recipients {
             let asked = undecided
                 .iter()
                 .any(|key| key.jid == decision.jid && key.identity_key == decision.identity_key);
-            let Some(contact) = self.contacts.get_mut(&decision.jid).filter(|_| asked) else {
+            if !asked {
                 continue;
-            };
+            }
             match meaning(settings, &decision.level) {
                 Ok(Trust::Undecided) => {}
                 Ok(Trust::Trusted | Trust::Distrusted) => {
-                    contact
-                        .trust
-                        .insert(decision.identity_key.curve25519(), decision.level);
-                    decided = true;
+                    if let Some(contact) = self.contacts.edit(&decision.jid) {
+                        let key = decision.identity_key.curve25519();
+                        contact.trust.insert(key, decision.level);
+                        decided = true;
+                    }
                 }
                 Err(stop) => return stop,
             }
@@ -101,7 +103,7 @@ impl Recipients {
         if !decided {
             return EncryptFailure::StillUndecided(undecided).into();
         }
-        match self.put_contacts(view) {
+        match core::mem::take(&mut self.contacts).put(view) {
             Ok(()) => Stop::Checkpoint,
             Err(stop) => stop,
         }

@@ -7,16 +7,16 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
-use super::recipients::{self, Recipients, Target};
+use super::recipients::{self, Means, Target};
 use super::{MAX_PAYLOAD, key_exchange, own_account, within};
 use crate::engine::{Env, Stop, View};
 use crate::error::{EncryptFailure, SkippedDevice};
 use crate::protocol::{KeyMaterial, Protocol};
-use crate::ratchet::Session;
 use crate::records::{AccountRecord, place};
 use crate::settings::Settings;
 use crate::{
-    BareJid, DeviceAddress, EncryptedMessage, Error, KeyElement, MAX_KEY_ELEMENTS, Namespace, RecipientKeys,
+    BareJid, DeviceAddress, DeviceId, EncryptedMessage, Error, KeyElement, MAX_KEY_ELEMENTS, Namespace,
+    RecipientKeys,
 };
 
 /// The most recipients of one message: 10,000 accounts.
@@ -86,26 +86,31 @@ pub(super) fn encrypt(
     }
     view.settle()?;
     let account = own_account(view)?;
-    let mut recipients = recipients::find(view, env, settings, &account, request)?;
-    within("a number of devices", recipients.targets.len(), MAX_KEY_ELEMENTS)?;
+    let found = recipients::find(view, env, settings, &account, request)?;
+    within("a number of devices", found.targets.len(), MAX_KEY_ELEMENTS)?;
 
-    let encrypted_to = recipients
+    let encrypted_to = found
         .targets
         .iter()
         .map(|target| target.address.clone())
         .collect();
+    let mut targets = found.targets;
     let mut messages = Vec::new();
     for protocol in &settings.protocols {
-        if let Some(plaintext) = request.plaintexts.get(&protocol.namespace()) {
-            let message = encrypt_for(view, env, protocol.as_ref(), &account, &recipients, plaintext)?;
+        let namespace = protocol.namespace();
+        let of_protocol = targets
+            .extract_if(.., |target| target.namespace == namespace)
+            .collect();
+        if let Some(plaintext) = request.plaintexts.get(&namespace) {
+            let message = encrypt_for(view, env, protocol.as_ref(), &account, of_protocol, plaintext)?;
             messages.extend(message);
         }
     }
-    recipients.put_contacts(view)?;
+    found.contacts.put(view)?;
     Ok(Encrypted {
         messages,
         encrypted_to,
-        skipped: recipients.skipped,
+        skipped: found.skipped,
     })
 }
 
@@ -129,35 +134,30 @@ fn encrypt_for(
     env: &mut Env<'_>,
     protocol: &dyn Protocol,
     account: &AccountRecord,
-    recipients: &Recipients,
+    targets: Vec<Target>,
     plaintext: &[u8],
 ) -> Result<Option<EncryptedMessage>, Stop> {
-    let namespace = protocol.namespace();
-    let targets: Vec<_> = recipients
-        .targets
-        .iter()
-        .filter(|target| target.namespace == namespace)
-        .collect();
     if targets.is_empty() {
         return Ok(None);
     }
     let (payload, material) = protocol
         .encrypt_payload(plaintext, &mut env.rng)
         .map_err(EncryptFailure::Payload)?;
-    let mut by_jid: BTreeMap<&BareJid, Vec<KeyElement>> = BTreeMap::new();
+    let mut recipients: Vec<RecipientKeys> = Vec::new();
     for target in targets {
-        let element = encrypt_key(view, env, protocol, account, target, &material)?;
-        by_jid.entry(&target.address.jid).or_default().push(element);
+        let DeviceAddress { jid, device } = target.address;
+        let element = encrypt_key(view, env, protocol, account, device, target.means, &material)?;
+        match recipients.last_mut() {
+            // The targets are ordered by JID.
+            Some(last) if last.jid.as_ref() == Some(&jid) => last.keys.push(element),
+            _ => recipients.push(RecipientKeys {
+                jid: Some(jid),
+                keys: [element].into(),
+            }),
+        }
     }
-    let recipients = by_jid
-        .into_iter()
-        .map(|(jid, keys)| RecipientKeys {
-            jid: Some(jid.clone()),
-            keys,
-        })
-        .collect();
     Ok(Some(EncryptedMessage {
-        namespace,
+        namespace: protocol.namespace(),
         sender_device: account.device,
         recipients,
         payload: Some(payload),
@@ -170,26 +170,21 @@ fn encrypt_key(
     env: &mut Env<'_>,
     protocol: &dyn Protocol,
     account: &AccountRecord,
-    target: &Target,
+    device: DeviceId,
+    means: Means,
     material: &KeyMaterial,
 ) -> Result<KeyElement, Stop> {
-    let DeviceAddress { jid, device } = &target.address;
-    let key = place::session(jid, &target.namespace, *device)?;
-    let mut session = match (view.take::<Session>(&key)?, &target.bundle) {
-        // Where there is a bundle, the session that may be there is with another key.
-        (_, Some(bundle)) => key_exchange::initiate(env, protocol, account, bundle)?,
-        (Some(session), None) => session,
-        (None, None) => return Err(Error::Internal("a device has neither session nor bundle").into()),
+    let (at, mut session) = match means {
+        Means::Session { at, session } => (at, *session),
+        // A session that may be there is with another key.
+        Means::Bundle { at, bundle } => (at, key_exchange::initiate(env, protocol, account, &bundle)?),
     };
     let sealed = session
         .encrypt(protocol, account.identity.public(), material.as_bytes())
-        .map_err(|source| EncryptFailure::Session {
-            device: *device,
-            source,
-        })?;
-    view.put(&key, session)?;
+        .map_err(|source| EncryptFailure::Session { device, source })?;
+    view.put(&at, session)?;
     Ok(KeyElement {
-        device: *device,
+        device,
         key_exchange: sealed.key_exchange,
         data: sealed.data,
     })

@@ -1,6 +1,7 @@
 //! The operations: what an account can be asked to do, each an ordinary function over a view.
 
 mod catch_up;
+mod contacts;
 mod decisions;
 mod decrypt;
 mod decrypted;

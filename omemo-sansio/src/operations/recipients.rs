@@ -1,17 +1,19 @@
 //! Whom a message goes to: the devices of each recipient, and why some are left out.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use omemo_storage::Key;
 
+use super::contacts::Contacts;
 use super::encrypt::EncryptRequest;
 use super::{distinct, key_exchange};
 use crate::engine::{DownloadBundle, DownloadDeviceList, Env, Stop, View};
 use crate::error::{EncryptFailure, SkipReason, SkippedDevice};
 use crate::keys::IdentityKey;
 use crate::ratchet::Session;
-use crate::records::{AccountRecord, Contact, ContactDevice, place};
+use crate::records::{AccountRecord, ContactDevice, place};
 use crate::settings::Settings;
 use crate::{BareJid, Bundle, DeviceAddress, Namespace};
 
@@ -20,13 +22,26 @@ pub(super) struct Target {
     pub(super) address: DeviceAddress,
     /// The protocol it is written to in.
     pub(super) namespace: Namespace,
-    /// What a session has to be opened from, if there is none yet.
-    pub(super) bundle: Option<Bundle>,
+    pub(super) means: Means,
+}
+
+/// A device that is listed, and the protocol it would be written to in.
+struct Candidate {
+    address: DeviceAddress,
+    namespace: Namespace,
+}
+
+/// What a device is written to with.
+pub(super) enum Means {
+    /// The session there is.
+    Session { at: Key, session: Box<Session> },
+    /// A session has to be opened, and put in its place.
+    Bundle { at: Key, bundle: Bundle },
 }
 
 /// All that encrypting needs to know of the world, before any randomness is drawn.
 pub(super) struct Recipients {
-    pub(super) contacts: BTreeMap<BareJid, Contact>,
+    pub(super) contacts: Contacts,
     pub(super) targets: Vec<Target>,
     pub(super) skipped: Vec<SkippedDevice>,
 }
@@ -39,16 +54,12 @@ pub(super) fn find(
     account: &AccountRecord,
     request: &EncryptRequest,
 ) -> Result<Recipients, Stop> {
-    let jids = distinct(request.recipients.iter().chain([&settings.jid]).cloned());
+    let jids = request.recipients.iter().chain([&settings.jid]);
     let mut recipients = Recipients {
-        contacts: BTreeMap::new(),
+        contacts: Contacts::read(view, jids)?,
         targets: Vec::new(),
         skipped: Vec::new(),
     };
-    for jid in &jids {
-        let contact = view.take::<Contact>(&place::contact(jid)?)?.unwrap_or_default();
-        recipients.contacts.insert(jid.clone(), contact);
-    }
     let namespaces: Vec<_> = settings
         .namespaces()
         .filter(|namespace| request.plaintexts.contains_key(namespace))
@@ -58,8 +69,8 @@ pub(super) fn find(
         jid: settings.jid.clone(),
         device: account.device,
     };
-    recipients.choose_protocols(&namespaces, &own);
-    recipients.identify(view, settings)?;
+    let candidates = recipients.choose_protocols(&namespaces, &own);
+    recipients.identify(view, settings, candidates)?;
     recipients.ask_for_trust(view, settings, request)?;
     recipients.check_coverage(request)?;
     Ok(recipients)
@@ -78,41 +89,38 @@ impl Recipients {
         env: &Env<'_>,
         namespaces: &[Namespace],
     ) -> Result<(), Stop> {
-        for (jid, contact) in &mut self.contacts {
-            for namespace in namespaces
-                .iter()
-                .filter(|namespace| !contact.knows_list(namespace))
-                .cloned()
-                .collect::<Vec<_>>()
-            {
-                let request = DownloadDeviceList {
-                    namespace: namespace.clone(),
-                    jid: jid.clone(),
-                };
-                match view.device_list(request)? {
-                    None => {}
-                    Some(Ok(list)) => {
-                        super::device_list::apply_list(
-                            contact,
-                            &namespace,
-                            &list.unwrap_or_default(),
-                            env.now,
-                        );
-                    }
-                    Some(Err(error)) => self.skipped.push(SkippedDevice {
-                        jid: jid.clone(),
-                        device: None,
-                        reason: SkipReason::DeviceList(namespace, error),
-                    }),
+        let lacking: Vec<_> = self
+            .contacts
+            .iter()
+            .flat_map(|(jid, contact)| namespaces.iter().map(move |namespace| (jid, contact, namespace)))
+            .filter(|(_, contact, namespace)| !contact.knows_list(namespace))
+            .map(|(jid, _, namespace)| DownloadDeviceList {
+                namespace: namespace.clone(),
+                jid: jid.clone(),
+            })
+            .collect();
+        for request in lacking {
+            let DownloadDeviceList { namespace, jid } = request.clone();
+            match (view.device_list(request)?, self.contacts.edit(&jid)) {
+                (Some(Ok(list)), Some(contact)) => {
+                    let list = list.unwrap_or_default();
+                    super::device_list::apply_list(contact, &namespace, &list, env.now);
                 }
+                (Some(Err(error)), _) => self.skipped.push(SkippedDevice {
+                    jid,
+                    device: None,
+                    reason: SkipReason::DeviceList(namespace, error),
+                }),
+                (None, _) | (_, None) => {}
             }
         }
         view.settle()
     }
 
     /// Gives each active device the most preferred protocol that it and the request have.
-    fn choose_protocols(&mut self, namespaces: &[Namespace], own: &DeviceAddress) {
-        for (jid, contact) in &self.contacts {
+    fn choose_protocols(&mut self, namespaces: &[Namespace], own: &DeviceAddress) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for (jid, contact) in self.contacts.iter() {
             let is_listed = |device: &ContactDevice| device.protocols.values().any(|active| *active);
             let unknown = self.skipped.iter().any(|skipped| skipped.jid == *jid);
             if *jid != own.jid && !unknown && !contact.devices.values().any(is_listed) {
@@ -133,10 +141,9 @@ impl Recipients {
                 }
                 match namespaces.iter().find(|namespace| device.is_active(namespace)) {
                     Some(namespace) => {
-                        self.targets.push(Target {
+                        candidates.push(Candidate {
                             address,
                             namespace: namespace.clone(),
-                            bundle: None,
                         });
                     }
                     None => self.skipped.push(SkippedDevice {
@@ -147,43 +154,55 @@ impl Recipients {
                 }
             }
         }
+        candidates
     }
 
     /// Sees to it that each device has an identity key, and a session or a bundle to open one from.
-    fn identify(&mut self, view: &mut View, settings: &Settings) -> Result<(), Stop> {
-        let mut targets = Vec::new();
-        for mut target in core::mem::take(&mut self.targets) {
-            let DeviceAddress { jid, device } = &target.address;
-            let session = place::session(jid, &target.namespace, *device)?;
-            let Some(contact) = self.contacts.get_mut(jid) else {
+    fn identify(
+        &mut self,
+        view: &mut View,
+        settings: &Settings,
+        candidates: Vec<Candidate>,
+    ) -> Result<(), Stop> {
+        for Candidate { address, namespace } in candidates {
+            let DeviceAddress { jid, device } = &address;
+            let Some(partition) = self.contacts.partition(jid) else {
                 continue;
             };
-            let Some(entry) = contact.devices.get_mut(device) else {
-                continue;
-            };
-            if let Some(peer) = peer_of_session(view, &session)? {
+            let at = place::session_in(partition, &namespace, *device)?;
+            let known = self.identity(&address);
+            if let Some(session) = view.take::<Session>(&at)? {
+                let peer = session.peer_identity();
                 // A session with another key than the device is known by must not be written in.
-                if *entry.identity.get_or_insert(peer) == peer {
-                    entry.identify(peer);
-                    targets.push(target);
+                if known.is_none_or(|known| known == peer) {
+                    self.learn(&address, known, peer);
+                    self.targets.push(Target {
+                        address,
+                        namespace,
+                        means: Means::Session {
+                            at,
+                            session: Box::new(session),
+                        },
+                    });
                     continue;
                 }
             }
             let request = DownloadBundle {
-                namespace: target.namespace.clone(),
+                namespace: namespace.clone(),
                 jid: jid.clone(),
                 device: *device,
             };
             let Some(answer) = view.bundle(request) else {
                 continue;
             };
-            match key_exchange::usable_bundle(settings, &target.namespace, answer, *device, entry.identity) {
+            match key_exchange::usable_bundle(settings, &namespace, answer, *device, known) {
                 Ok(bundle) => {
-                    if entry.identity.is_none() {
-                        entry.identify(bundle.identity_key);
-                    }
-                    target.bundle = Some(bundle);
-                    targets.push(target);
+                    self.learn(&address, known, bundle.identity_key);
+                    self.targets.push(Target {
+                        address,
+                        namespace,
+                        means: Means::Bundle { at, bundle },
+                    });
                 }
                 Err(failure) => self.skipped.push(SkippedDevice {
                     jid: jid.clone(),
@@ -192,36 +211,41 @@ impl Recipients {
                 }),
             }
         }
-        view.settle()?;
-        self.targets = targets;
-        Ok(())
+        view.settle()
+    }
+
+    /// The identity key a device is known by.
+    pub(super) fn identity(&self, address: &DeviceAddress) -> Option<IdentityKey> {
+        self.contacts.get(&address.jid)?.device(address.device)?.identity
+    }
+
+    /// Records the identity key of a device that had none.
+    fn learn(&mut self, address: &DeviceAddress, known: Option<IdentityKey>, identity: IdentityKey) {
+        if known.is_none()
+            && let Some(contact) = self.contacts.edit(&address.jid)
+            && let Some(device) = contact.devices.get_mut(&address.device)
+        {
+            device.identify(identity);
+        }
     }
 
     /// Each recipient needs at least one device; the own account need not have another.
     fn check_coverage(&mut self, request: &EncryptRequest) -> Result<(), Stop> {
         let covered: BTreeSet<&BareJid> = self.targets.iter().map(|target| &target.address.jid).collect();
-        let uncovered: Vec<BareJid> = distinct(request.recipients.iter().cloned())
-            .into_iter()
+        let uncovered: Vec<_> = request
+            .recipients
+            .iter()
             .filter(|jid| !covered.contains(jid))
+            .cloned()
             .collect();
         if uncovered.is_empty() {
             return Ok(());
         }
         let skipped = core::mem::take(&mut self.skipped);
         Err(EncryptFailure::NoEligibleDevices {
-            jids: uncovered,
+            jids: distinct(uncovered),
             skipped,
         }
         .into())
-    }
-
-    /// Writes the contacts that have changed.
-    pub(super) fn put_contacts(&mut self, view: &mut View) -> Result<(), Stop> {
-        for (jid, contact) in core::mem::take(&mut self.contacts) {
-            if contact != Contact::default() {
-                view.put_changed(&place::contact(&jid)?, contact)?;
-            }
-        }
-        Ok(())
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn catch_up() -> Result<Key, InvalidName> {
 
 /// The partition of what is loaded whenever something is sent to `jid`.
 pub(crate) fn contact_partition(jid: &BareJid) -> Result<Name, InvalidName> {
-    Name::new(&format!("contact/{jid}"))
+    Name::new(&["contact/", jid.as_str()].concat())
 }
 
 pub(crate) fn contact(jid: &BareJid) -> Result<Key, InvalidName> {
@@ -38,8 +38,17 @@ pub(crate) fn contact(jid: &BareJid) -> Result<Key, InvalidName> {
 }
 
 pub(crate) fn session(jid: &BareJid, namespace: &Namespace, device: DeviceId) -> Result<Key, InvalidName> {
+    session_in(&contact_partition(jid)?, namespace, device)
+}
+
+/// The session with a device of the account whose partition is known already.
+pub(crate) fn session_in(
+    partition: &Name,
+    namespace: &Namespace,
+    device: DeviceId,
+) -> Result<Key, InvalidName> {
     Ok(Key {
-        partition: contact_partition(jid)?,
+        partition: partition.clone(),
         item: Name::new(&format!("session/{namespace}/{device}"))?,
     })
 }
