@@ -39,6 +39,7 @@ mod load;
 mod options;
 mod runtime;
 mod schema;
+mod transactional;
 
 use std::fmt;
 use std::path::Path;
@@ -76,7 +77,7 @@ impl SqliteStorage {
     }
 
     /// Uses the application's own connections. They must have `journal_mode` WAL and `synchronous` FULL, which is checked
-    /// on one of them; [`SqliteOptions`] tells what else is worth setting.
+    /// on one of them, and the database the encoding UTF-8, which is SQLite's default; [`SqliteOptions`] tells what else is worth setting.
     ///
     /// # Errors
     ///

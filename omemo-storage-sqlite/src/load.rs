@@ -1,6 +1,9 @@
-//! Answering a query with one statement, whatever it asks for.
+//! Answering a query with one statement that gives one row, whatever it asks for.
+//!
+//! sqlx hands rows over from another thread one by one, and that costs more than finding them. So SQLite joins all
+//! records into one text, and we take it apart.
 
-use omemo_storage::{AccountId, Key, Query, Record, Revision, Snapshot, StorageError, Value};
+use omemo_storage::{AccountId, Key, Name, Query, Record, Revision, Snapshot, StorageError, Value};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
@@ -8,16 +11,24 @@ use crate::error::{corrupt, error};
 use crate::jsonb::Jsonb;
 
 /// `?2` is an array of partitions; `?3` an object with an entry for each record, of its partition and its item.
+///
+/// Of each record the answer has three lengths in bytes, and the bytes themselves: of partition and item, of the
+/// revision, and of the value. In a database in UTF-8, a text has the bytes of the blobs it was joined from.
 pub(crate) const LOAD: &str = "\
-    SELECT record.partition, record.item, record.revision, record.value
-    FROM json_each(?2) AS wanted
-    CROSS JOIN omemo_record AS record
-        ON record.account = ?1 AND record.partition = wanted.value
-    UNION ALL
-    SELECT record.partition, record.item, record.revision, record.value
-    FROM json_each(?3) AS wanted
-    CROSS JOIN omemo_record AS record
-        ON record.account = ?1 AND record.partition = wanted.key AND record.item = wanted.value";
+    SELECT
+        group_concat(octet_length(partition) || ' ' || octet_length(item) || ' ' || octet_length(value), ' '),
+        CAST(group_concat(partition || item || revision || value, '') AS BLOB)
+    FROM (
+        SELECT record.partition, record.item, record.revision, record.value
+        FROM json_each(?2) AS wanted
+        CROSS JOIN omemo_record AS record
+            ON record.account = ?1 AND record.partition = wanted.value
+        UNION ALL
+        SELECT record.partition, record.item, record.revision, record.value
+        FROM json_each(?3) AS wanted
+        CROSS JOIN omemo_record AS record
+            ON record.account = ?1 AND record.partition = wanted.key AND record.item = wanted.value
+    )";
 
 pub(crate) async fn load(
     connection: &mut SqliteConnection,
@@ -25,15 +36,90 @@ pub(crate) async fn load(
     query: &Query,
 ) -> Result<Snapshot, StorageError> {
     let (partitions, records) = parameters(query);
-    let rows = sqlx::query(LOAD)
+    let row = sqlx::query(LOAD)
         .bind(account.as_str())
         .bind(partitions)
         .bind(records)
-        .fetch_all(connection)
+        .fetch_one(connection)
         .await
         .map_err(error)?;
-    let records = rows.iter().map(record).collect::<Result<_, _>>()?;
-    Ok(Snapshot::new(records))
+    let lengths: Option<&str> = row.try_get(0).map_err(error)?;
+    let bytes: Option<&[u8]> = row.try_get(1).map_err(error)?;
+    let records = Joined::new(lengths.unwrap_or_default(), bytes.unwrap_or_default());
+    Ok(Snapshot::new(records.collect::<Result<_, _>>()?))
+}
+
+/// Records that were joined, being taken apart.
+struct Joined<'a> {
+    lengths: std::str::SplitAsciiWhitespace<'a>,
+    bytes: &'a [u8],
+    /// Of the record before: most often the next lies in the same one.
+    partition: Option<Name>,
+}
+
+impl<'a> Joined<'a> {
+    fn new(lengths: &'a str, bytes: &'a [u8]) -> Self {
+        Self {
+            lengths: lengths.split_ascii_whitespace(),
+            bytes,
+            partition: None,
+        }
+    }
+
+    fn length(&mut self) -> Option<usize> {
+        self.lengths.next()?.parse().ok()
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], StorageError> {
+        let (taken, rest) = self.bytes.split_at_checked(length).ok_or_else(torn)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    fn name(&mut self, length: usize) -> Result<&'a str, StorageError> {
+        std::str::from_utf8(self.take(length)?).map_err(not_a_name)
+    }
+
+    fn record(&mut self, partition: usize) -> Result<(Key, Record), StorageError> {
+        let (Some(item), Some(value)) = (self.length(), self.length()) else {
+            return Err(torn());
+        };
+        let partition = self.name(partition)?;
+        let partition = match self.partition.take() {
+            Some(before) if before.as_str() == partition => before,
+            _ => Name::new(partition).map_err(not_a_name)?,
+        };
+        self.partition = Some(partition.clone());
+        let item = Name::new(self.name(item)?).map_err(not_a_name)?;
+        let record = Record {
+            revision: revision(self.take(16)?)?,
+            value: Value::from(self.take(value)?.to_vec()),
+        };
+        Ok((Key { partition, item }, record))
+    }
+}
+
+impl Iterator for Joined<'_> {
+    type Item = Result<(Key, Record), StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.length() {
+            Some(partition) => Some(self.record(partition)),
+            None if self.bytes.is_empty() => None,
+            None => {
+                self.bytes = &[];
+                Some(Err(torn()))
+            }
+        }
+    }
+}
+
+fn torn() -> StorageError {
+    corrupt("stored records do not have the lengths they are said to have")
+}
+
+fn not_a_name(invalid: impl std::error::Error + Send + Sync + 'static) -> StorageError {
+    corrupt("a stored name is not one").with_source(invalid)
 }
 
 /// Records of a partition that is asked for whole are not asked for again.
@@ -52,20 +138,11 @@ fn parameters(query: &Query) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
     (partitions.finish(), records.finish())
 }
 
-fn record(row: &SqliteRow) -> Result<(Key, Record), StorageError> {
-    let value: Vec<u8> = row.try_get(3).map_err(error)?;
-    let record = Record {
-        revision: revision(row.try_get(2).map_err(error)?)?,
-        value: Value::from(value),
-    };
-    Ok((key(row)?, record))
-}
-
 /// The key in the first two columns.
 pub(crate) fn key(row: &SqliteRow) -> Result<Key, StorageError> {
     let partition = row.try_get(0).map_err(error)?;
     let item = row.try_get(1).map_err(error)?;
-    Key::new(partition, item).map_err(|invalid| corrupt("a stored name is not one").with_source(invalid))
+    Key::new(partition, item).map_err(not_a_name)
 }
 
 pub(crate) fn revision(bytes: &[u8]) -> Result<Revision, StorageError> {

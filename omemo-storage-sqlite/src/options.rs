@@ -171,6 +171,7 @@ pub(crate) async fn prepare(
     if durability == Durability::Required {
         require_durability(connection).await?;
     }
+    require_utf_8(connection).await?;
     schema::migrate(connection).await
 }
 
@@ -192,6 +193,19 @@ async fn require_durability(connection: &mut SqliteConnection) -> Result<(), Sto
         )));
     }
     Ok(())
+}
+
+/// Records are loaded as the bytes they were joined from, which only this encoding leaves as they are.
+async fn require_utf_8(connection: &mut SqliteConnection) -> Result<(), StorageError> {
+    let encoding: String = sqlx::query_scalar("PRAGMA encoding")
+        .fetch_one(connection)
+        .await
+        .map_err(error)?;
+    if encoding == "UTF-8" {
+        return Ok(());
+    }
+    let message = format!("the database's encoding is {encoding}, not UTF-8");
+    Err(StorageError::new(ErrorKind::Misconfigured, message))
 }
 
 fn volatile(message: String) -> StorageError {

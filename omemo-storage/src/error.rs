@@ -21,6 +21,8 @@ pub enum ErrorKind {
     UnsupportedVersion,
     /// There is no room left. Nothing was written.
     Full,
+    /// What the application wanted to write along with a batch failed. Nothing was written.
+    Companion,
     /// A commit was sent and its answer lost: it may have been applied or not. Send the same batch again.
     OutcomeUnknown,
 }
@@ -76,6 +78,7 @@ impl StorageError {
             ErrorKind::Corrupt
             | ErrorKind::TooLarge
             | ErrorKind::Misconfigured
+            | ErrorKind::Companion
             | ErrorKind::UnsupportedVersion => Retry::Never,
         }
     }

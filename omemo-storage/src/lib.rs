@@ -43,6 +43,7 @@ mod sealed;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod transactional;
 
 pub use batch::{
     Batch, CommitId, Committed, MAX_RECORDS, Revision, Stake, WRAPPER_BYTES, WRAPPER_RECORDS, Write,
@@ -57,3 +58,4 @@ pub use record::{MAX_VALUE, Query, Record, Snapshot, Value};
 #[cfg(feature = "sealed")]
 pub use sealed::{Keyring, MasterKey, Rekeyed, RekeyedAll, Sealed};
 pub use storage::{Cursor, Page, RecordInfo, Storage};
+pub use transactional::{Companion, CompanionError, Transactional};

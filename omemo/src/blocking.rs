@@ -11,8 +11,8 @@ use omemo_sansio::{
     BareJid, Bundle, CatchUp, Decrypted, DeviceId, DeviceList, DeviceListChange, Devices, EncryptRequest,
     Encrypted, Error, Flushed, IncomingMessage, Maintained, Namespace, NetworkError, Settings,
 };
-use omemo_storage::Storage;
 pub use omemo_storage::blocking::wait;
+use omemo_storage::{Companion, Storage, Transactional};
 
 use crate::Builder;
 use crate::keys::IdentityKey;
@@ -257,5 +257,40 @@ impl<S: Storage, N: Network> Client<S, N> {
     /// As there.
     pub fn maintain(&self) -> Result<Maintained, Error> {
         wait(self.0.maintain())
+    }
+}
+
+/// Together with writes of the application, where the storage is in a database that it writes in too.
+impl<S: Transactional, N: Network> Client<S, N> {
+    /// See [`crate::Client::encrypt_in`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encrypt_in<C>(
+        &self,
+        request: impl Into<Arc<EncryptRequest>>,
+        companion: C,
+    ) -> Result<Encrypted, Error>
+    where
+        C: for<'t> FnMut(&'t mut S::Transaction, &Encrypted) -> Companion<'t> + Send,
+    {
+        wait(self.0.encrypt_in(request, companion))
+    }
+
+    /// See [`crate::Client::decrypt_in`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn decrypt_in<C>(
+        &self,
+        message: impl Into<Arc<IncomingMessage>>,
+        companion: C,
+    ) -> Result<Decrypted, Error>
+    where
+        C: for<'t> FnMut(&'t mut S::Transaction, &Decrypted) -> Companion<'t> + Send,
+    {
+        wait(self.0.decrypt_in(message, companion))
     }
 }

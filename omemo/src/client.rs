@@ -9,9 +9,10 @@ use omemo_sansio::{
     BareJid, CatchUp, DecryptFailure, Decrypted, DeviceId, DeviceList, DeviceListChange, Devices,
     EncryptRequest, Encrypted, Error, Flushed, IncomingMessage, Maintained, Namespace, Settings,
 };
-use omemo_storage::Storage;
+use omemo_storage::{Companion, Storage, Transactional};
 
 use crate::builder::Builder;
+use crate::commits::Accompanied;
 use crate::drive::Driver;
 use crate::keys::IdentityKey;
 use crate::network::Network;
@@ -101,6 +102,10 @@ impl<S: Storage, N: Network> Client<S, N> {
         let message = message.into();
         let request = Request::Decrypt(Arc::clone(&message));
         let decrypted = self.driver.run(request, |account| account.decrypt(message)).await;
+        self.note_owed(decrypted)
+    }
+
+    fn note_owed(&self, decrypted: Result<Decrypted, Error>) -> Result<Decrypted, Error> {
         let something_owed = match &decrypted {
             Ok(decrypted) => decrypted.flush_wanted,
             // A repair, or the own list that this device was missing from.
@@ -251,5 +256,90 @@ impl<S: Storage, N: Network> Client<S, N> {
                 Either::Left(_) | Either::Right(_) => {}
             }
         }
+    }
+}
+
+/// Together with writes of the application, where the storage is in a database that it writes in too.
+impl<S: Transactional, N: Network> Client<S, N> {
+    /// [`encrypt`](Self::encrypt), and in the transaction that uses up the message keys what `companion` writes: for
+    /// example the message, in a table of what is to be sent.
+    ///
+    /// `companion` runs in each attempt, after everything else, and its writes vanish with an attempt that meets a
+    /// conflict. What it needs of the outcome it has to clone. It must not end the transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Error::Storage`] of the kind [`Companion`](omemo_storage::ErrorKind::Companion) if `companion`
+    /// failed: no key was used.
+    pub async fn encrypt_in<C>(
+        &self,
+        request: impl Into<Arc<EncryptRequest>>,
+        companion: C,
+    ) -> Result<Encrypted, Error>
+    where
+        C: for<'t> FnMut(&'t mut S::Transaction, &Encrypted) -> Companion<'t> + Send,
+    {
+        let request = request.into();
+        let begun = Request::Encrypt(Arc::clone(&request));
+        self.driver
+            .run_with(
+                begun,
+                |account| account.encrypt(request),
+                &mut Accompanied(companion),
+            )
+            .await
+    }
+
+    /// [`decrypt`](Self::decrypt), and in the transaction that uses up the message key what `companion` writes: for
+    /// example the plaintext, so that a crash cannot come between the two.
+    ///
+    /// ```
+    /// # use omemo::{Client, Content, Error, IncomingMessage, Network};
+    /// # use omemo_storage_sqlite::SqliteStorage;
+    /// # async fn example(client: &Client<SqliteStorage, impl Network>, message: IncomingMessage) -> Result<(), Error> {
+    /// client
+    ///     .decrypt_in(message, |transaction, decrypted| {
+    ///         let envelope = match &decrypted.content {
+    ///             Content::Plaintext(plaintext) => plaintext.to_vec(),
+    ///             _ => Vec::new(),
+    ///         };
+    ///         Box::pin(async move {
+    ///             let insert = sqlx::query("INSERT INTO history (envelope) VALUES (?)").bind(envelope);
+    ///             insert.execute(transaction).await?;
+    ///             Ok(())
+    ///         })
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// `companion` runs in each attempt, after everything else, and its writes vanish with an attempt that meets a
+    /// conflict. What it needs of the outcome it has to clone. It must not end the transaction. It does not run where
+    /// nothing was decrypted.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Error::Storage`] of the kind [`Companion`](omemo_storage::ErrorKind::Companion) if `companion`
+    /// failed: the message can be decrypted again.
+    pub async fn decrypt_in<C>(
+        &self,
+        message: impl Into<Arc<IncomingMessage>>,
+        companion: C,
+    ) -> Result<Decrypted, Error>
+    where
+        C: for<'t> FnMut(&'t mut S::Transaction, &Decrypted) -> Companion<'t> + Send,
+    {
+        let message = message.into();
+        let begun = Request::Decrypt(Arc::clone(&message));
+        let decrypted = self
+            .driver
+            .run_with(
+                begun,
+                |account| account.decrypt(message),
+                &mut Accompanied(companion),
+            )
+            .await;
+        self.note_owed(decrypted)
     }
 }

@@ -13,6 +13,7 @@ use omemo_sansio::{Account, Bundle, Error, NetworkError};
 use omemo_storage::{Committed, ErrorKind, Storage, StorageError};
 use rand_core::{CryptoRng, Rng};
 
+use crate::commits::{Alone, Commits};
 use crate::network::{Network, TrustPrompt};
 use crate::parked::{Held, Parked, Request};
 use crate::time::{Clock, Timer};
@@ -48,13 +49,8 @@ pub(crate) struct Driver<S, N> {
 type Answer<T> = Box<dyn FnOnce(&mut Operation<T>) -> Result<(), ForeignReply> + Send>;
 
 /// An effect that is being performed.
-type Performing<'a, T> = Pin<Box<dyn Future<Output = Performed<T>> + Send + 'a>>;
-
-/// What came of one or several effects.
-struct Performed<T> {
-    answers: Vec<Answer<T>>,
-    trouble: Option<Trouble>,
-}
+/// Bundles are downloaded together, so there may be several answers.
+type Performing<'a, T> = Pin<Box<dyn Future<Output = Vec<Answer<T>>> + Send + 'a>>;
 
 /// What makes the driver wait, or give up.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,10 +61,20 @@ enum Trouble {
 
 impl<S: Storage, N: Network> Driver<S, N> {
     /// Drives the operation for a request to its end: the one that was begun earlier, if its future was dropped.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + Sync + 'static>(
         &self,
         request: Request,
         begin: impl FnOnce(&Account) -> Operation<T>,
+    ) -> Result<T, Error> {
+        self.run_with(request, begin, &mut Alone).await
+    }
+
+    /// The same, with the commits made another way.
+    pub(crate) async fn run_with<T: Send + Sync + 'static>(
+        &self,
+        request: Request,
+        begin: impl FnOnce(&Account) -> Operation<T>,
+        commits: &mut impl Commits<S, T>,
     ) -> Result<T, Error> {
         let kind = request.kind();
         let mut held = Held::new(&self.parked, request, || begin(&self.account));
@@ -99,7 +105,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
             if effects.iter().any(reaches_outside) {
                 turn = None;
             }
-            let trouble = self.perform(operation, effects).await;
+            let trouble = self.perform(operation, effects, commits).await;
             match trouble {
                 None => {}
                 Some(Trouble::Conflict) => {
@@ -151,20 +157,25 @@ impl<S: Storage, N: Network> Driver<S, N> {
         &self,
         operation: &mut Operation<T>,
         effects: Vec<Effect>,
+        commits: &mut impl Commits<S, T>,
     ) -> Option<Trouble> {
+        let effects = match <[Effect; 1]>::try_from(effects) {
+            // A commit is waited for alone.
+            Ok([Effect::Store(store, reply)]) => return self.store(operation, store, reply, commits).await,
+            Ok([other]) => Vec::from([other]),
+            Err(several) => several,
+        };
         let mut waiting = self.performances(effects).into_iter();
         let mut running: FuturesUnordered<Performing<'_, T>> = waiting.by_ref().take(CONCURRENT).collect();
-        let mut trouble = None;
-        while let Some(performed) = running.next().await {
-            for answer in performed.answers {
+        while let Some(answers) = running.next().await {
+            for answer in answers {
                 if answer(operation).is_err() {
                     tracing::warn!("an effect was answered that the operation does not wait for");
                 }
             }
-            trouble = performed.trouble.or(trouble);
             running.extend(waiting.next());
         }
-        trouble
+        None
     }
 
     /// A future for each effect; bundles are downloaded by one call.
@@ -180,7 +191,9 @@ impl<S: Storage, N: Network> Driver<S, N> {
                 Effect::Load(load, reply) => answer(reply, async move {
                     self.storage.load(self.account.id(), &load.query).await
                 }),
-                Effect::Store(store, reply) => Box::pin(self.store(store, reply)),
+                Effect::Store(store, reply) => answer(reply, async move {
+                    self.storage.commit(self.account.id(), &store.batch).await
+                }),
                 Effect::UploadBundle(upload, reply) => {
                     answer(reply, async move { self.network.upload_bundle(&upload).await })
                 }
@@ -210,9 +223,18 @@ impl<S: Storage, N: Network> Driver<S, N> {
         performances
     }
 
-    async fn store<T: 'static>(&self, store: Store, reply: Reply<Store>) -> Performed<T> {
+    async fn store<T>(
+        &self,
+        operation: &mut Operation<T>,
+        store: Store,
+        reply: Reply<Store>,
+        commits: &mut impl Commits<S, T>,
+    ) -> Option<Trouble> {
         tracing::trace!(commit = ?store.batch.id(), writes = store.batch.writes(), "committing");
-        let outcome = self.storage.commit(self.account.id(), &store.batch).await;
+        let account = self.account.id();
+        let outcome = commits
+            .commit(&self.storage, account, &store.batch, operation.outcome())
+            .await;
         let trouble = match &outcome {
             Ok(Committed::Applied) => None,
             Ok(Committed::Conflict) => Some(Trouble::Conflict),
@@ -224,16 +246,16 @@ impl<S: Storage, N: Network> Driver<S, N> {
             }
             Err(_) => None,
         };
-        Performed {
-            answers: vec![Box::new(move |operation| operation.fulfil(reply, outcome))],
-            trouble,
+        if operation.fulfil(reply, outcome).is_err() {
+            tracing::warn!("a commit was answered that the operation does not wait for");
         }
+        trouble
     }
 
     async fn download_bundles<T: 'static>(
         &self,
         wanted: Vec<(DownloadBundle, Reply<DownloadBundle>)>,
-    ) -> Performed<T> {
+    ) -> Vec<Answer<T>> {
         let (wanted, replies): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
         let mut outcomes = self.network.download_bundles(&wanted).await.into_iter();
         let answers = replies.into_iter().map(|reply| {
@@ -242,10 +264,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
                 .unwrap_or_else(|| Err(NetworkError::new("the network gave no answer for a bundle")));
             Box::new(move |operation: &mut Operation<T>| operation.fulfil(reply, outcome)) as Answer<T>
         });
-        Performed {
-            answers: answers.collect(),
-            trouble: None,
-        }
+        answers.collect()
     }
 }
 
@@ -266,9 +285,6 @@ where
     Box::pin(async move {
         let outcome = outcome.await;
         let answer: Answer<T> = Box::new(move |operation| operation.fulfil(reply, outcome));
-        Performed {
-            answers: vec![answer],
-            trouble: None,
-        }
+        vec![answer]
     })
 }

@@ -37,6 +37,7 @@
 pub mod blocking;
 mod builder;
 mod client;
+mod commits;
 mod drive;
 #[cfg(feature = "local")]
 pub mod local;
@@ -62,7 +63,7 @@ pub use omemo_sansio::{
     OutboxItem, Payload, PreKeyId, PublicSignedPreKey, RecipientKeys, RecordError, Sender, Settings,
     SkipReason, SkippedDevice, Timestamp,
 };
-pub use omemo_storage::{ErrorKind, Retry, Storage, StorageError};
+pub use omemo_storage::{Companion, CompanionError, ErrorKind, Retry, Storage, StorageError, Transactional};
 pub use time::{Clock, SystemClock, Timer};
 
 /// The randomness of the operating system, as a client uses it unless it is given another.

@@ -144,6 +144,18 @@ impl<T> Operation<T> {
             .any(|wanted| matches!(wanted, Wanted::Store(_)))
     }
 
+    /// What the operation will hand out if the commit that it waits for is applied; `None` while it is not about to end, or
+    /// if it will end with an error.
+    pub fn outcome(&self) -> Option<&T> {
+        match &self.phase {
+            Phase::Commit {
+                then: Then::End(Ok(output)),
+                ..
+            } => Some(output),
+            _ => None,
+        }
+    }
+
     fn issue(&mut self) -> Vec<Effect> {
         if self.is_committing() {
             self.issues = self.issues.saturating_add(1);

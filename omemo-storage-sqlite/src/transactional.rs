@@ -1,0 +1,78 @@
+//! Batches in one transaction with writes of the application.
+
+use omemo_storage::{
+    AccountId, Batch, CommitId, Committed, Companion, ErrorKind, StorageError, Transactional,
+};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::error::{error, error_of_write};
+use crate::runtime::within;
+use crate::{SqliteStorage, commit};
+
+const REMEMBERED: &str = "SELECT EXISTS (SELECT 1 FROM omemo_commit WHERE account = ?1 AND id = ?2)";
+
+impl Transactional for SqliteStorage {
+    type Transaction = SqliteConnection;
+
+    async fn commit_with<C>(
+        &self,
+        account: &AccountId,
+        batch: &Batch,
+        companion: C,
+    ) -> Result<Committed, StorageError>
+    where
+        C: for<'t> FnOnce(&'t mut SqliteConnection) -> Companion<'t> + Send,
+    {
+        batch.check()?;
+        within(async {
+            let mut lease = self.connections.to_write().await?;
+            let committed = transact(lease.get(), account, batch, companion).await;
+            if committed.is_ok() {
+                lease.give_back();
+            }
+            committed
+        })
+        .await
+    }
+}
+
+async fn transact<C>(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+    batch: &Batch,
+    companion: C,
+) -> Result<Committed, StorageError>
+where
+    C: for<'t> FnOnce(&'t mut SqliteConnection) -> Companion<'t> + Send,
+{
+    // With the write lock from its beginning, so that it cannot fail to get it between a look and a write.
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error)?;
+    if is_remembered(&mut transaction, account, batch.id()).await? {
+        transaction.rollback().await.map_err(error)?;
+        return Ok(Committed::Applied);
+    }
+    if commit::commit(&mut transaction, account, batch).await? == Committed::Conflict {
+        transaction.rollback().await.map_err(error)?;
+        return Ok(Committed::Conflict);
+    }
+    companion(&mut transaction).await.map_err(|failed| {
+        let message = "what the application writes along with a batch failed";
+        StorageError::new(ErrorKind::Companion, message).with_source(failed)
+    })?;
+    transaction.commit().await.map_err(error_of_write)?;
+    Ok(Committed::Applied)
+}
+
+/// Whether the batch was applied before, along with what belongs to it.
+async fn is_remembered(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+    id: CommitId,
+) -> Result<bool, StorageError> {
+    sqlx::query_scalar(REMEMBERED)
+        .bind(account.as_str())
+        .bind(id.as_bytes().as_slice())
+        .fetch_one(connection)
+        .await
+        .map_err(error)
+}
