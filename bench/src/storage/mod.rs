@@ -17,15 +17,16 @@ use python::{PythonOmemo, Write};
 use sender::Sender;
 use upsert::Upsert;
 
-/// A message to one device, and to as many more.
-const SIZES: [(&str, usize, f64); 3] = [
-    ("send_1", 1, BAR_FEW),
-    ("send_10", 10, BAR_FEW),
-    ("send_100", 100, BAR_MANY),
+/// A message to one device and to as many more: its name, how many, how many of them belong to one contact, the bar.
+const SIZES: [(&str, usize, usize, f64); 4] = [
+    ("send_1", 1, 1, BAR_FEW),
+    ("send_10", 10, 1, BAR_FEW),
+    ("send_100", 100, 1, BAR_MANY),
+    ("send_100_of_25", 100, 4, BAR_MANY),
 ];
 
 /// The names of the items.
-pub(crate) const NAMES: &[&str] = &["send_1", "send_10", "send_100"];
+pub(crate) const NAMES: &[&str] = &["send_1", "send_10", "send_100", "send_100_of_25"];
 
 /// To a few devices: a load and the guards of a commit beside the bare write; neither waits for the disk.
 const BAR_FEW: f64 = 2.0;
@@ -57,15 +58,20 @@ pub(crate) type Lacking = Option<(&'static str, Failure)>;
 pub(crate) fn items(wanted: &dyn Fn(&str) -> bool, python: bool) -> Result<(Vec<Item>, Lacking), Failure> {
     let directory = directory()?;
     let databases = Rc::new(TempDir::with_prefix_in("databases-", &directory)?);
-    let sender = Rc::new(Sender::open(databases.path(), 100)?);
+    let open = |each: usize| -> Result<_, Failure> {
+        let file = databases.path().join(format!("devices_of_{each}.db"));
+        Ok(Rc::new(Sender::open(&file, 100 / each, each)?))
+    };
+    let (single, grouped) = (open(1)?, open(4)?);
     let mut items = Vec::new();
     let mut lacking = None;
-    for (name, devices, bar) in SIZES {
+    for (name, devices, each, bar) in SIZES {
         if !wanted(name) {
             continue;
         }
-        let item = send(name, bar, devices, &sender, &databases)?;
-        items.push(if devices == 100 && python {
+        let sender = if each == 1 { &single } else { &grouped };
+        let item = send(name, bar, devices, sender, &databases)?;
+        items.push(if devices == 100 && each == 1 && python {
             match PythonOmemo::start(&directory, databases.path(), devices, PLAINTEXT) {
                 Ok(peer) => beside(item, peer)?,
                 Err(failure) => {

@@ -18,32 +18,36 @@ pub(crate) struct Sender {
     client: Client<Metered<Watched<SqliteStorage>>, Connection>,
     account: AccountId,
     contacts: Vec<BareJid>,
+    /// How many devices each contact has.
+    each: usize,
 }
 
 /// A row that is stored: its key, and the length of its value.
 pub(crate) type Row = (Key, usize);
 
 impl Sender {
-    /// Opens it and its contacts, a device each. It has written to them, and they have answered.
-    pub(crate) fn open(directory: &Path, contacts: usize) -> Result<Self, Failure> {
+    /// Opens it in a file, and its contacts with so many devices each. It has written to them, and they have answered.
+    pub(crate) fn open(file: &Path, contacts: usize, each: usize) -> Result<Self, Failure> {
         let server = Server::new();
         let contacts = (0..contacts)
             .map(|number| BareJid::new(&format!("contact{number}@capulet.lit")))
             .collect::<Result<Vec<_>, _>>()?;
         let recipients = contacts
             .iter()
-            .map(|jid| open(&server, jid, MemoryStorage::new()))
+            .flat_map(|jid| (0..each).map(move |device| (jid, device)))
+            .map(|(jid, device)| open(&server, jid, &format!("device{device}"), MemoryStorage::new()))
             .collect::<Result<Vec<_>, _>>()?;
         let jid = BareJid::new("romeo@montague.lit")?;
-        let storage = wait(SqliteStorage::open(directory.join("omemo.db")))?;
-        let client = open(&server, &jid, Metered::new(Watched::new(storage)))?;
+        let storage = wait(SqliteStorage::open(file))?;
+        let client = open(&server, &jid, "phone", Metered::new(Watched::new(storage)))?;
         let sender = Self {
             client,
             account: AccountId::new(jid.as_str())?,
             contacts,
+            each,
         };
 
-        let encrypted = sender.encrypt(sender.request(sender.contacts.len(), 1))?;
+        let encrypted = sender.encrypt(sender.request(sender.contacts.len() * each, 1))?;
         for message in &encrypted.messages {
             sender.client.network().send(&sender.contacts, message);
         }
@@ -55,8 +59,9 @@ impl Sender {
         Ok(sender)
     }
 
-    /// What to encrypt to the first so many contacts.
-    pub(crate) fn request(&self, contacts: usize, length: usize) -> EncryptRequest {
+    /// What to encrypt to the first so many devices.
+    pub(crate) fn request(&self, devices: usize, length: usize) -> EncryptRequest {
+        let contacts = devices.div_ceil(self.each);
         let to = self.contacts.iter().take(contacts).cloned().collect();
         EncryptRequest::new(to, Namespace::OMEMO_2, vec![b'x'; length])
     }
@@ -73,12 +78,12 @@ impl Sender {
     /// Sends a message; which rows that wrote, and what it cost.
     pub(crate) fn rows_of_a_message(
         &self,
-        contacts: usize,
+        devices: usize,
         length: usize,
     ) -> Result<(Vec<Row>, Counts), Failure> {
         let before = self.records()?;
         self.client.storage().take();
-        let encrypted = self.encrypt(self.request(contacts, length))?;
+        let encrypted = self.encrypt(self.request(devices, length))?;
         let counts = self.client.storage().take();
 
         let mut keys = encrypted
@@ -86,7 +91,7 @@ impl Sender {
             .iter()
             .flat_map(|message| &message.recipients)
             .flat_map(|recipient| &recipient.keys);
-        if encrypted.encrypted_to.len() != contacts || keys.any(|key| key.key_exchange) {
+        if encrypted.encrypted_to.len() != devices || keys.any(|key| key.key_exchange) {
             return Err("a session is not established".into());
         }
         let rows: Vec<_> = self
@@ -123,8 +128,13 @@ impl Sender {
     }
 }
 
-fn open<S: Storage>(server: &Server, jid: &BareJid, storage: S) -> Result<Client<S, Connection>, Failure> {
-    let connection = server.connect(jid, "phone");
+fn open<S: Storage>(
+    server: &Server,
+    jid: &BareJid,
+    device: &str,
+    storage: S,
+) -> Result<Client<S, Connection>, Failure> {
+    let connection = server.connect(jid, device);
     Ok(wait(
         Client::builder(Settings::new(jid.clone()), storage, connection).open(),
     )?)
