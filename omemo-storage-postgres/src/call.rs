@@ -11,6 +11,9 @@ use sqlx::{AssertSqlSafe, Error, Postgres};
 
 use crate::literal;
 
+/// PostgreSQL cuts the connection at a message of a gigabyte, and what becomes of the batch would not be known.
+const MOST_BYTES: usize = 1_000_000_000;
+
 /// How statements reach the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -31,6 +34,38 @@ pub(crate) enum Argument<'a> {
     OptionalTexts(Option<Vec<Option<&'a str>>>),
     ListOfBytes(Vec<Option<&'a [u8]>>),
     Booleans(Option<Vec<bool>>),
+}
+
+impl Argument<'_> {
+    /// How many bytes it has on its way, at most.
+    fn weight(&self, protocol: Protocol) -> usize {
+        /// Types, lengths, quotes.
+        const OVERHEAD: usize = 32;
+        // A byte is two digits, and a backslash in a list of texts is four.
+        let (byte, character) = match protocol {
+            Protocol::Prepared => (1, 1),
+            Protocol::Text => (2, 4),
+        };
+        let texts = |texts: &mut dyn Iterator<Item = &str>| -> usize {
+            texts.map(|text| character * text.len() + OVERHEAD).sum()
+        };
+        OVERHEAD
+            + match self {
+                Self::Boolean(_) | Self::Integer(_) => OVERHEAD,
+                Self::Text(text) => texts(&mut std::iter::once(*text)),
+                Self::OptionalText(text) => texts(&mut text.iter().copied()),
+                Self::Bytes(bytes) => byte * bytes.len(),
+                Self::Texts(list) => texts(&mut list.iter().flatten().copied()),
+                Self::OptionalTexts(list) => {
+                    texts(&mut list.iter().flatten().map(|text| text.unwrap_or_default()))
+                }
+                Self::ListOfBytes(list) => list
+                    .iter()
+                    .map(|bytes| byte * bytes.map_or(0, <[u8]>::len) + OVERHEAD)
+                    .sum(),
+                Self::Booleans(list) => list.iter().map(|list| OVERHEAD * list.len()).sum(),
+            }
+    }
 }
 
 /// A call in the making.
@@ -67,7 +102,18 @@ impl Statement {
 }
 
 impl Call<'_> {
+    fn weight(&self) -> usize {
+        let weights = self
+            .arguments
+            .iter()
+            .map(|argument| argument.weight(self.protocol));
+        weights.sum()
+    }
+
     pub(crate) async fn run(self, connection: &mut PgConnection) -> Result<Vec<PgRow>, Error> {
+        if self.weight() > MOST_BYTES {
+            return Err(Error::Encode("the call is longer than a message may be".into()));
+        }
         match self.protocol {
             Protocol::Prepared => {
                 let statement = AssertSqlSafe(Arc::clone(&self.statement.prepared));
@@ -106,5 +152,49 @@ fn bind<'q>(
         Argument::OptionalTexts(texts) => query.bind(texts),
         Argument::ListOfBytes(list) => query.bind(list),
         Argument::Booleans(booleans) => query.bind(booleans),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_have_a_bound() {
+        let statement = Statement::new("SELECT omemo_commit(", 1);
+        let value = vec![0; 1 << 20];
+        let weight = |protocol, values| {
+            let list = Argument::ListOfBytes(vec![Some(value.as_slice()); values]);
+            statement.call(protocol, vec![list]).weight()
+        };
+        for (protocol, fits) in [(Protocol::Prepared, 953), (Protocol::Text, 476)] {
+            assert!(weight(protocol, fits) <= MOST_BYTES, "{protocol:?}");
+            assert!(weight(protocol, fits + 1) > MOST_BYTES, "{protocol:?}");
+        }
+    }
+
+    /// What is sent is never longer than was thought.
+    #[test]
+    fn weight_is_an_upper_bound() {
+        let arguments = || {
+            vec![
+                Argument::Text(r"a\\'b"),
+                Argument::OptionalText(Some("é")),
+                Argument::OptionalText(None),
+                Argument::Bytes(&[7; 16]),
+                Argument::Boolean(false),
+                Argument::Integer(i64::MIN),
+                Argument::Texts(Some(vec![r#"\\\"""#, ""])),
+                Argument::Texts(None),
+                Argument::OptionalTexts(Some(vec![None, Some("'\\")])),
+                Argument::ListOfBytes(vec![None, Some(&[1, 2, 3])]),
+                Argument::Booleans(Some(vec![true; 100])),
+            ]
+        };
+        for argument in arguments() {
+            let mut text = String::new();
+            literal::push(&mut text, &argument);
+            assert!(text.len() <= argument.weight(Protocol::Text), "{text}");
+        }
     }
 }

@@ -197,3 +197,51 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_a_meaning() {
+        for (code, kind) in [
+            ("08006", ErrorKind::Unavailable),
+            ("25006", ErrorKind::Misconfigured),
+            ("26000", ErrorKind::Misconfigured),
+            ("28P01", ErrorKind::Misconfigured),
+            ("3D000", ErrorKind::Misconfigured),
+            ("40001", ErrorKind::Unavailable),
+            ("42501", ErrorKind::Misconfigured),
+            ("42P01", ErrorKind::Corrupt),
+            ("53100", ErrorKind::Full),
+            ("53200", ErrorKind::Unavailable),
+            ("53300", ErrorKind::Unavailable),
+            ("54000", ErrorKind::TooLarge),
+            ("55P03", ErrorKind::Unavailable),
+            ("57014", ErrorKind::Unavailable),
+            ("57P01", ErrorKind::Unavailable),
+            ("57P03", ErrorKind::Unavailable),
+            ("58030", ErrorKind::Unavailable),
+            ("OM001", ErrorKind::Misconfigured),
+            ("XX001", ErrorKind::Corrupt),
+            ("", ErrorKind::Corrupt),
+        ] {
+            assert_eq!(meaning(code).0, kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn lost_connection_leaves_a_write_unknown() {
+        let lost = || Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert_eq!(error_of_write(lost()).kind(), ErrorKind::OutcomeUnknown);
+        assert_eq!(error(lost()).kind(), ErrorKind::Unavailable);
+        assert!(is_lost(&lost()));
+    }
+
+    #[test]
+    fn what_is_too_large_was_not_sent() {
+        let too_large = || Error::Encode("too large".into());
+        assert_eq!(error_of_write(too_large()).kind(), ErrorKind::TooLarge);
+        assert!(!is_lost(&too_large()));
+    }
+}

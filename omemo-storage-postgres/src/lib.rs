@@ -25,6 +25,8 @@
 //! kind on a connection takes a round trip more, to prepare the statement. On an application's pool, sqlx asks for a
 //! sign of life when a connection goes back; nobody waits for that.
 //!
+//! Together, the names and values of a batch may have just under a gigabyte.
+//!
 //! Commits of one account run one after the other: each takes a lock of its account first, `pg_advisory_xact_lock` with
 //! a 64-bit hash of the account and the schema, which belongs to the transaction. Accounts do not wait for each other.
 //!

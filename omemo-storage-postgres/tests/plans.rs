@@ -145,3 +145,48 @@ async fn records_are_searched_by_the_index() {
     }
     assert!(plans.iter().any(|plan| plan.contains("Delete on omemo_record")));
 }
+
+/// A page of accounts is found by leaps from one to the next, however many records lie between, and it does not matter
+/// how many pages came before.
+#[tokio::test]
+async fn accounts_are_found_by_leaps() {
+    let server = Server::start(&[LOG, &["auto_explain.log_analyze=on"]].concat()).await;
+    let storage = server.options().connections(1).open().await.unwrap();
+    let fill = "INSERT INTO omemo_record SELECT lpad(n::text, 4, '0'), 'p', i::text, '', '' \
+        FROM generate_series(1, 1000) AS n, generate_series(1, 50) AS i";
+    sqlx::raw_sql(fill)
+        .execute(&mut server.connect().await)
+        .await
+        .unwrap();
+    let mut log = Log { server, read: 0 };
+    log.take();
+    let mut listed = 0;
+    let mut after = None;
+    for _ in 0..4 {
+        let page = storage.accounts(after.as_ref(), 99).await.unwrap();
+        listed += page.entries.len();
+        after = page.next;
+        let plans = log.take();
+        let plan = plans
+            .iter()
+            .find(|entry| entry.contains("plan:") && entry.contains("RECURSIVE"))
+            .unwrap();
+        assert_eq!(rows_read(plan), 100, "{plan}");
+    }
+    assert_eq!(listed, 4 * 99);
+}
+
+/// The rows that scans of the index gave, by an analyzed plan.
+fn rows_read(plan: &str) -> u64 {
+    plan.lines()
+        .filter(|line| line.contains("Scan using omemo_record_pkey"))
+        .map(|line| {
+            let (_, actual) = line.split_once("actual time=").unwrap();
+            let number = |name: &str| -> u64 {
+                let (_, number) = actual.split_once(name).unwrap();
+                number.split([' ', ')']).next().unwrap().parse().unwrap()
+            };
+            number("rows=") * number("loops=")
+        })
+        .sum()
+}
