@@ -1,7 +1,9 @@
 //! How things are timed.
 
+use std::any::Any;
 use std::error::Error;
 use std::hint::black_box;
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::report::{Measured, Times};
@@ -52,7 +54,9 @@ pub(crate) struct Item {
     peer_every: usize,
     bars: Bars,
     counts: Vec<Detail>,
-    details: Vec<Box<dyn Fn() -> Vec<Detail>>>,
+    details: Vec<Box<dyn Fn() -> Result<Vec<Detail>, Failure>>>,
+    /// What the work needs to the end, such as a server.
+    kept: Vec<Rc<dyn Any>>,
 }
 
 /// What an item must reach.
@@ -80,6 +84,7 @@ impl Item {
             },
             counts: Vec::new(),
             details: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -105,8 +110,19 @@ impl Item {
     }
 
     /// Asks for more once all rounds are done; asked before the first too, so that it can begin anew.
-    pub(crate) fn with_details(mut self, details: impl Fn() -> Vec<Detail> + 'static) -> Self {
+    pub(crate) fn with_details(self, details: impl Fn() -> Vec<Detail> + 'static) -> Self {
+        self.checked(move || Ok(details()))
+    }
+
+    /// The same, where what was asked for may show that the measurement is worth nothing.
+    pub(crate) fn checked(mut self, details: impl Fn() -> Result<Vec<Detail>, Failure> + 'static) -> Self {
         self.details.push(Box::new(details));
+        self
+    }
+
+    /// Keeps something as long as the work, and drops it afterwards.
+    pub(crate) fn keeping(mut self, kept: &Rc<impl Any>) -> Self {
+        self.kept.push(kept.clone());
         self
     }
 
@@ -114,14 +130,17 @@ impl Item {
         self.name
     }
 
-    fn asked(&self) -> Vec<Detail> {
-        let details = self.details.iter().flat_map(|details| details());
-        self.counts.iter().copied().chain(details).collect()
+    fn asked(&self) -> Result<Vec<Detail>, Failure> {
+        let mut asked = self.counts.clone();
+        for details in &self.details {
+            asked.extend(details()?);
+        }
+        Ok(asked)
     }
 
     pub(crate) fn measure(mut self) -> Result<Measured, Failure> {
         let (mut ours, mut floor, mut peer) = (Times::default(), Times::default(), Times::default());
-        self.asked();
+        self.asked()?;
         for round in 0..self.rounds {
             ours.push((self.ours.0)()?);
             floor.push((self.floor.0)()?);
@@ -135,7 +154,7 @@ impl Item {
             name: self.name,
             ours,
             floor,
-            details: self.asked(),
+            details: self.asked()?,
             peer: self.peer.map(|_| peer),
             bars: self.bars,
         })

@@ -1,21 +1,19 @@
 //! Our client, with a session for each of its contacts.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use omemo::blocking::wait;
 use omemo::local::{Connection, Delivery, Server};
 use omemo::{BareJid, Client, EncryptRequest, Encrypted, Namespace, Settings};
 use omemo_storage::{AccountId, Counts, Key, Metered, Revision, Storage};
 use omemo_storage_memory::MemoryStorage;
-use omemo_storage_sqlite::SqliteStorage;
 
 use super::watched::{Seen, Watched};
 use crate::measure::Failure;
 
-/// A client on SQLite, with all defaults.
-pub(crate) struct Sender {
-    client: Client<Metered<Watched<SqliteStorage>>, Connection>,
+/// A client on a storage, with all defaults.
+pub(crate) struct Sender<S> {
+    client: Client<Metered<Watched<S>>, Connection>,
     account: AccountId,
     contacts: Vec<BareJid>,
     /// How many devices each contact has.
@@ -25,9 +23,9 @@ pub(crate) struct Sender {
 /// A row that is stored: its key, and the length of its value.
 pub(crate) type Row = (Key, usize);
 
-impl Sender {
-    /// Opens it in a file, and its contacts with so many devices each. It has written to them, and they have answered.
-    pub(crate) fn open(file: &Path, contacts: usize, each: usize) -> Result<Self, Failure> {
+impl<S: Storage> Sender<S> {
+    /// Opens it, and its contacts with so many devices each. It has written to them, and they have answered.
+    pub(crate) fn open(storage: S, contacts: usize, each: usize) -> Result<Self, Failure> {
         let server = Server::new();
         let contacts = (0..contacts)
             .map(|number| BareJid::new(&format!("contact{number}@capulet.lit")))
@@ -38,7 +36,6 @@ impl Sender {
             .map(|(jid, device)| open(&server, jid, &format!("device{device}"), MemoryStorage::new()))
             .collect::<Result<Vec<_>, _>>()?;
         let jid = BareJid::new("romeo@montague.lit")?;
-        let storage = wait(SqliteStorage::open(file))?;
         let client = open(&server, &jid, "phone", Metered::new(Watched::new(storage)))?;
         let sender = Self {
             client,
@@ -68,6 +65,11 @@ impl Sender {
 
     pub(crate) fn encrypt(&self, request: EncryptRequest) -> Result<Encrypted, Failure> {
         Ok(wait(self.client.encrypt(request))?)
+    }
+
+    /// The storage that it is on.
+    pub(crate) fn storage(&self) -> &S {
+        self.client.storage().inner().inner()
     }
 
     /// What was seen of the storage's calls since the last time.

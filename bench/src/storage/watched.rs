@@ -38,6 +38,11 @@ impl<S> Watched<S> {
         Self { inner, seen }
     }
 
+    /// The storage inside.
+    pub(crate) fn inner(&self) -> &S {
+        &self.inner
+    }
+
     /// What was seen since the last call.
     pub(crate) fn take(&self) -> Seen {
         std::mem::replace(&mut *self.seen(), Seen::NOTHING)
