@@ -7,16 +7,23 @@ use omemo_storage::{AccountId, AnyStorage};
 
 use crate::failure::Failure;
 use crate::inspect::{accounts, records};
+use crate::master_key::Unsealing;
 use crate::offline::{Onlooker, look};
-use crate::storage_url::storage_by_url;
+use crate::storage_url::{to_read, without_secrets};
 use crate::text::shown;
 
 /// What stands before the JID in the name of the partition that holds what is known of a contact.
 const CONTACT: &str = "contact/";
 
 /// Shows the fingerprints in the storage at `url`: of one account, or of all.
-pub(crate) fn run(url: &str, only: Option<&str>, out: &mut impl Write) -> Result<(), Failure> {
-    let storage = storage_by_url(url)?;
+pub(crate) fn run(
+    url: &str,
+    unsealing: &Unsealing,
+    only: Option<&str>,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let storage = to_read(url, unsealing)?;
+    let url = without_secrets(url);
     let mut accounts = accounts(&storage)?;
     if let Some(only) = only {
         accounts.retain(|account| account.as_str() == only);

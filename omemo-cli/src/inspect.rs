@@ -6,7 +6,8 @@ use omemo_storage::blocking::Storage;
 use omemo_storage::{AccountId, AnyStorage, Cursor, Page, RecordInfo, StorageError};
 
 use crate::failure::Failure;
-use crate::storage_url::storage_by_url;
+use crate::master_key::Unsealing;
+use crate::storage_url::to_read;
 use crate::text::{counted, grouped, shown};
 
 /// How many entries are asked for at a time.
@@ -16,8 +17,8 @@ const PAGE: usize = 500;
 const REVISION: usize = 4;
 
 /// Lists what the storage at `url` holds.
-pub(crate) fn run(url: &str, out: &mut impl Write) -> Result<(), Failure> {
-    let storage = storage_by_url(url)?;
+pub(crate) fn run(url: &str, unsealing: &Unsealing, out: &mut impl Write) -> Result<(), Failure> {
+    let storage = to_read(url, unsealing)?;
     let mut total = Total::default();
     for account in accounts(&storage)? {
         let records = records(&storage, &account)?;

@@ -1,34 +1,140 @@
-//! A storage chosen by URL, to be looked at.
+//! A storage chosen by URL.
 
 use std::path::Path;
 
-use omemo_storage::{AnyStorage, ErrorKind, blocking::wait};
-use omemo_storage_sqlite::SqliteStorage;
+use omemo_storage::{AnyStorage, ErrorKind, StorageError, blocking::wait};
+use omemo_storage_postgres::PostgresOptions;
+use omemo_storage_redis::RedisOptions;
+use omemo_storage_sqlite::{SqliteOptions, SqliteStorage};
 
 use crate::failure::Failure;
+use crate::master_key::Unsealing;
 
-/// Opens the storage at a URL for reading. What is not there is not created, and nothing is changed.
-pub(crate) fn storage_by_url(url: &str) -> Result<AnyStorage, Failure> {
-    match url.split_once(':') {
-        Some(("sqlite", path)) => sqlite(path.strip_prefix("//").unwrap_or(path)).map(AnyStorage::new),
-        Some((scheme @ ("postgres" | "postgresql" | "redis" | "rediss"), _)) => Err(Failure::Usage(format!(
-            "{scheme}: storages are not supported by this build"
-        ))),
-        Some(("memory", _)) => Err(Failure::Usage(
-            "memory: is empty in every new process, there is nothing to see; try sqlite:PATH".into(),
-        )),
-        _ => Err(Failure::Usage(format!(
-            "{url} is no URL of a storage; try sqlite:PATH"
-        ))),
+/// What the URLs look like, for people.
+pub(crate) const URLS: &str = "sqlite:PATH, postgres://HOST/DATABASE or redis://HOST";
+
+/// Opens the storage at a URL for reading, and unseals it if a master key was given. A file that is not there is not
+/// created, and nothing is changed, except that a database in PostgreSQL without tables gets them.
+pub(crate) fn to_read(url: &str, unsealing: &Unsealing) -> Result<AnyStorage, Failure> {
+    let storage = match Place::of(url)? {
+        Place::Sqlite(path) => sqlite_to_read(path).map(AnyStorage::new)?,
+        // A look needs no promise that what is written stays.
+        Place::Server(server) => wait(server.open(Durability::Waived)).map_err(|error| about(url, error))?,
+    };
+    unsealing.unseal(storage)
+}
+
+/// Whether a storage that may forget commits will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    Required,
+    Waived,
+}
+
+impl Durability {
+    pub(crate) fn waived_if(allow_volatile: bool) -> Self {
+        if allow_volatile {
+            Self::Waived
+        } else {
+            Self::Required
+        }
     }
 }
 
-fn sqlite(path: &str) -> Result<SqliteStorage, Failure> {
-    match Path::new(path).metadata() {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err(Failure::new(format!("{path} is not a file"))),
-        Err(error) => return Err(Failure::because(format!("{path} cannot be opened"), error)),
+/// Where a URL leads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    Sqlite(&'a str),
+    Server(Server<'a>),
+}
+
+/// A server, by its whole URL.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Server<'a> {
+    Postgres(&'a str),
+    Redis(&'a str),
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(url: &'a str) -> Result<Self, Failure> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) => Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path))),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Server(Server::Postgres(url))),
+            Some((scheme, _)) if scheme.starts_with("redis") => Ok(Self::Server(Server::Redis(url))),
+            Some(("memory", _)) => Err(Failure::Usage(format!(
+                "memory: is empty in every new process, there is nothing to see; try {URLS}"
+            ))),
+            _ => Err(Failure::Usage(format!(
+                "{} is no URL of a storage; try {URLS}",
+                without_secrets(url)
+            ))),
+        }
     }
+
+    /// Opens it to be written. A file that is not there is created.
+    pub(crate) async fn open(self, durability: Durability) -> Result<AnyStorage, StorageError> {
+        match self {
+            Self::Sqlite(path) => {
+                let options = SqliteOptions::new(path)?;
+                let storage = match durability {
+                    Durability::Required => options.open().await?,
+                    Durability::Waived => options.allow_volatile().open().await?,
+                };
+                Ok(AnyStorage::new(storage))
+            }
+            Self::Server(server) => server.open(durability).await,
+        }
+    }
+}
+
+impl Server<'_> {
+    async fn open(self, durability: Durability) -> Result<AnyStorage, StorageError> {
+        match self {
+            Self::Postgres(url) => {
+                let options = PostgresOptions::new(url)?;
+                let options = match durability {
+                    Durability::Required => options,
+                    Durability::Waived => options.allow_volatile(),
+                };
+                options.open().await.map(AnyStorage::new)
+            }
+            Self::Redis(url) => {
+                let options = RedisOptions::new(url)?;
+                let options = match durability {
+                    Durability::Required => options,
+                    Durability::Waived => options.allow_volatile(),
+                };
+                options.open().await.map(AnyStorage::new)
+            }
+        }
+    }
+}
+
+/// An error of the storage at a URL.
+pub(crate) fn about(url: &str, error: StorageError) -> Failure {
+    let mut message = error.to_string();
+    if let Some(cause) = std::error::Error::source(&error) {
+        message = format!("{message}: {cause}");
+    }
+    Failure::because(without_secrets(url), message)
+}
+
+/// A URL without user, password and parameters, fit to be shown. A file stays as it is.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    if scheme == "sqlite" {
+        return url.to_owned();
+    }
+    let end = rest.find('?').unwrap_or(rest.len());
+    let (place, _) = rest.split_at(end);
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    format!("{scheme}://{place}")
+}
+
+fn sqlite_to_read(path: &str) -> Result<SqliteStorage, Failure> {
+    existing(path)?;
     let url = format!("sqlite:{}?mode=ro", escaped(path));
     wait(SqliteStorage::open(url)).map_err(|error| match error.kind() {
         // Tables that are lacking would have to be made.
@@ -37,6 +143,15 @@ fn sqlite(path: &str) -> Result<SqliteStorage, Failure> {
         )),
         _ => Failure::because(path, error),
     })
+}
+
+/// Whether there is a file at all.
+pub(crate) fn existing(path: &str) -> Result<(), Failure> {
+    match Path::new(path).metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(Failure::new(format!("{path} is not a file"))),
+        Err(error) => Err(Failure::because(format!("{path} cannot be opened"), error)),
+    }
 }
 
 /// A path as it stands in a URL.
@@ -48,4 +163,29 @@ fn escaped(path: &str) -> String {
             other => other.to_string(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (url, shown) in [
+            ("sqlite:a@b?c", "sqlite:a@b?c"),
+            (
+                "postgres://romeo:wherefore@host:5432/omemo",
+                "postgres://host:5432/omemo",
+            ),
+            (
+                "postgres://romeo:p@ss@host/omemo?password=art",
+                "postgres://host/omemo",
+            ),
+            ("redis://:thou@host", "redis://host"),
+            ("redis://host/0?password=a@b", "redis://host/0"),
+            ("mysql://romeo:wherefore@host", "mysql://host"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(dir: &Path, only: &[String]) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             // Nothing is left to be done if this cannot be written either.
-            let _ = writeln!(io::stderr().lock(), "{}: {error}", dir.display());
+            let _ = writeln!(io::stderr().lock(), "omemo: {}: {error}", dir.display());
             ExitCode::FAILURE
         }
     }

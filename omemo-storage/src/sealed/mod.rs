@@ -31,9 +31,9 @@ pub use rekey::{Rekeyed, RekeyedAll};
 /// How many accounts' keys a [`Sealed`] keeps in memory unless it is told otherwise: 4,096, of about 400 bytes each.
 const KNOWN_ACCOUNTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4_095);
 
-/// How often a call begins again because an account's keys were replaced meanwhile. Rotations are rare: the second time
-/// is the last, unless somebody purges and writes in turn.
-const ATTEMPTS: usize = 8;
+/// How often a call begins again because an account's keys were replaced meanwhile. A rotation makes it do so once; only
+/// whoever purges an account that others write to, again and again, makes it do so more than twice.
+const ATTEMPTS: usize = 64;
 
 /// Encrypts all that a storage holds: values and the names of partitions and items, with AES-256-GCM. Sizes, revisions
 /// and the names of accounts stay readable.

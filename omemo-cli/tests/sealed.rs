@@ -1,0 +1,210 @@
+//! Sealed storages on the command line, and `omemo rekey`.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use common::{Run, good, omemo, url};
+use omemo::blocking::{Client, wait};
+use omemo::local::{Connection, Server};
+use omemo::{BareJid, EncryptRequest, Namespace, Settings};
+use omemo_storage::{Keyring, MasterKey, Sealed, Storage};
+use omemo_storage_sqlite::SqliteStorage;
+use tempfile::TempDir;
+
+const OLD: u8 = 0x0a;
+const NEW: u8 = 0x0b;
+
+type Phone<S> = Client<S, Connection>;
+
+/// A file with a master key of one byte, many times.
+fn key_file(directory: &Path, byte: u8) -> String {
+    let path = directory.join(format!("key-{byte:02x}"));
+    fs::write(&path, format!("{byte:02x}").repeat(32)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn master(byte: u8) -> MasterKey {
+    MasterKey::from_bytes([byte; 32])
+}
+
+fn open<S: Storage>(server: &Server, jid: &str, storage: S) -> Phone<S> {
+    let jid = BareJid::new(jid).unwrap();
+    let connection = server.connect(&jid, "phone");
+    Client::open(Settings::new(jid), storage, connection).unwrap()
+}
+
+fn say<S: Storage>(phone: &Phone<S>, to: &str, text: &str) {
+    let to = vec![BareJid::new(to).unwrap()];
+    let request = EncryptRequest::new(to, Namespace::OMEMO_2, text.as_bytes().to_vec());
+    assert_eq!(phone.encrypt(request).unwrap().skipped.len(), 0);
+}
+
+fn sqlite(path: &Path) -> SqliteStorage {
+    wait(SqliteStorage::open(path)).unwrap()
+}
+
+/// A database with two accounts, sealed by the old key, and where it lies.
+fn two_accounts(directory: &TempDir) -> PathBuf {
+    let path = directory.path().join("omemo.db");
+    let storage = std::sync::Arc::new(Sealed::new(sqlite(&path), master(OLD)));
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", storage.clone());
+    let _juliet = open(&server, "juliet@capulet.lit", storage);
+    say(&romeo, "juliet@capulet.lit", "first");
+    path
+}
+
+fn failing(arguments: &[&str], code: i32, says: &str) -> Run {
+    let run = omemo(arguments);
+    assert_eq!((run.code, run.err.lines().count()), (code, 1), "{run:?}");
+    assert!(
+        run.err.starts_with("omemo: ") && run.err.contains(says),
+        "{run:?}"
+    );
+    run
+}
+
+#[test]
+fn a_sealed_storage_is_shown_to_whoever_has_the_key() {
+    let directory = TempDir::new().unwrap();
+    two_accounts(&directory);
+    let url = url(directory.path(), "omemo.db");
+    let (old, new) = (key_file(directory.path(), OLD), key_file(directory.path(), NEW));
+
+    let sealed = good(&["inspect", &url]);
+    assert!(
+        sealed.contains("romeo@montague.lit\n") && sealed.contains("  omemo-sealed\n"),
+        "{sealed}"
+    );
+    assert!(!sealed.contains("contact"), "{sealed}");
+    let shown = good(&["inspect", "--key-file", &old, &url]);
+    assert!(
+        shown.contains("  contact/juliet@capulet.lit\n") && !shown.contains("omemo-sealed"),
+        "{shown}"
+    );
+    let fingerprints = good(&["fingerprint", "--key-file", &old, &url]);
+    assert_eq!(common::fingerprints(&fingerprints).len(), 3, "{fingerprints}");
+
+    for command in ["inspect", "fingerprint"] {
+        failing(
+            &[command, "--key-file", &new, &url],
+            1,
+            "a master key that was not given",
+        );
+        let missing = failing(
+            &[command, "--key-file", "/nowhere/key", &url],
+            1,
+            "cannot be read",
+        );
+        assert_eq!(missing.out, "");
+    }
+    // The key may also come from the environment, where a file takes precedence.
+    let from_environment = |key: &str, arguments: &[&str]| {
+        let mut omemo = Command::new(env!("CARGO_BIN_EXE_omemo"));
+        omemo
+            .args(arguments)
+            .env("OMEMO_MASTER_KEY", key)
+            .output()
+            .unwrap()
+    };
+    let output = from_environment(&"0a".repeat(32), &["inspect", &url]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), shown);
+    let output = from_environment(&"0b".repeat(32), &["inspect", &url, "--key-file", &old]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), shown);
+    let output = from_environment("0a", &["inspect", &url]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        error,
+        "omemo: $OMEMO_MASTER_KEY does not hold a master key: 32 bytes in hex or base64\n"
+    );
+}
+
+#[test]
+fn a_new_master_key_is_given_while_clients_run() {
+    let directory = TempDir::new().unwrap();
+    let path = two_accounts(&directory);
+    let url = url(directory.path(), "omemo.db");
+    let (old, new) = (key_file(directory.path(), OLD), key_file(directory.path(), NEW));
+    let keyring = Keyring::new(master(NEW)).with_older(master(OLD));
+    let storage = Sealed::new(sqlite(&path), keyring);
+    let server = Server::new();
+    let client = open(&server, "romeo@montague.lit", storage);
+
+    let (rotated, rekey) = (
+        AtomicBool::new(false),
+        ["rekey", "--key-file", &old, "--new-key-file", &new, &url],
+    );
+    let said = thread::scope(|scope| {
+        let talking = scope.spawn(|| {
+            let mut said = 0;
+            // Before, during and after.
+            while !rotated.load(Ordering::Relaxed) || said < 20 {
+                say(&client, "romeo@montague.lit", &said.to_string());
+                said += 1;
+            }
+            said
+        });
+        assert_eq!(good(&rekey), "2 accounts rekeyed, 0 had the new key already\n");
+        rotated.store(true, Ordering::Relaxed);
+        talking.join().unwrap()
+    });
+    assert!(said >= 20);
+    // Again, as after an interruption.
+    assert_eq!(good(&rekey), "0 accounts rekeyed, 2 had the new key already\n");
+
+    good(&["inspect", "--key-file", &new, &url]);
+    failing(
+        &["inspect", "--key-file", &old, &url],
+        1,
+        "a master key that was not given",
+    );
+}
+
+#[test]
+fn rotations_that_cannot_be_are_refused() {
+    let directory = TempDir::new().unwrap();
+    two_accounts(&directory);
+    let sealed = url(directory.path(), "omemo.db");
+    let plain = url(directory.path(), "plain.db");
+    let storage = sqlite(&directory.path().join("plain.db"));
+    open(&Server::new(), "romeo@montague.lit", storage);
+    let [old, new, other] = [OLD, NEW, 0x0c].map(|byte| key_file(directory.path(), byte));
+
+    let rekey = |old: &str, new: &str, url: &str, code, says| {
+        failing(
+            &["rekey", "--key-file", old, "--new-key-file", new, url],
+            code,
+            says,
+        )
+    };
+    rekey(&old, &old, &sealed, 2, "the same");
+    rekey(&other, &new, &sealed, 1, "a master key that was not given");
+    rekey(&old, &sealed, &sealed, 1, "cannot be read");
+    rekey(
+        &old,
+        &new,
+        &url(directory.path(), "missing.db"),
+        1,
+        "cannot be opened",
+    );
+    assert!(!directory.path().join("missing.db").exists());
+    let run = rekey(&old, &new, &plain, 1, "1 account without keys: not sealed");
+    assert_eq!(run.out, "0 accounts rekeyed, 0 had the new key already\n");
+    failing(
+        &["rekey", "--new-key-file", &new, &sealed],
+        2,
+        "the former master key is missing",
+    );
+    fs::write(&new, "to be or not to be").unwrap();
+    rekey(&old, &new, &sealed, 1, "does not hold a master key");
+
+    // Nothing of this has changed anything.
+    good(&["inspect", "--key-file", &old, &sealed]);
+}
