@@ -1,5 +1,6 @@
 //! Applying a batch with one script, whatever its size.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use omemo_storage::{Batch, Committed, ErrorKind, Key, Name, Stake, StorageError, Write};
@@ -35,9 +36,10 @@ pub(crate) async fn commit(
     call.arg(batch.id().as_bytes().as_slice());
     call.arg(account);
     call.arg(REMEMBERED.as_millis() as u64);
-    let mut stored = Vec::new();
+    call.arg(u8::from(comes_or_goes(batch)));
+    let mut buffer = Vec::new();
     for (_, stakes) in &groups {
-        arguments(&mut call, batch, stakes, &mut stored);
+        arguments(&mut call, batch, stakes, &mut buffer);
     }
     match servers.carry_out(call).await? {
         Answer::Int(1) => Ok(Committed::Applied),
@@ -76,33 +78,51 @@ fn groups(batch: &Batch) -> Vec<(&Name, Vec<Named<'_>>)> {
     groups
 }
 
-/// The arguments for one hash, in the order that the script reads. `stored` is a buffer for use here.
-fn arguments(call: &mut Call, batch: &Batch, stakes: &[Named<'_>], stored: &mut Vec<u8>) {
+/// Whether records are created or deleted, so that partitions may be as well.
+fn comes_or_goes(batch: &Batch) -> bool {
+    batch.stakes().any(|(_, stake)| match &stake.write {
+        Write::Put(_) => stake.expected.is_none(),
+        Write::Delete => true,
+        Write::Keep => false,
+    })
+}
+
+/// The arguments for one hash, in the order that the script reads. `buffer` is for use here.
+fn arguments(call: &mut Call, batch: &Batch, stakes: &[Named<'_>], buffer: &mut Vec<u8>) {
     let puts = || {
         stakes.iter().filter_map(|(key, stake)| match &stake.write {
-            Write::Put(value) => Some((key, value)),
+            Write::Put(value) => Some((key, value, stake)),
             Write::Keep | Write::Delete => None,
         })
     };
     let deletes = || stakes.iter().filter(|(_, stake)| stake.write == Write::Delete);
-    call.arg(stakes.len());
+    let keeps = || stakes.iter().filter(|(_, stake)| stake.write == Write::Keep);
     call.arg(puts().count());
     call.arg(deletes().count());
-    for (key, _) in stakes {
+    call.arg(keeps().count());
+    let expected = puts()
+        .map(|(.., stake)| stake)
+        .chain(deletes().chain(keeps()).map(|(_, stake)| stake))
+        .map(|stake| stake.expected);
+    buffer.clear();
+    let mut absent = String::new();
+    for (place, expected) in (1..).zip(expected) {
+        match expected {
+            Some(revision) => buffer.extend_from_slice(revision.as_bytes()),
+            // Writing to a string does not fail.
+            None => drop(write!(absent, "{place},")),
+        }
+    }
+    call.arg(buffer.as_slice());
+    call.arg(absent);
+    for (key, value, _) in puts() {
         call.arg(key.item.as_str());
+        buffer.clear();
+        buffer.extend_from_slice(batch.id().as_bytes());
+        buffer.extend_from_slice(value.as_bytes());
+        call.arg(buffer.as_slice());
     }
-    for (_, stake) in stakes {
-        let expected = stake.expected.as_ref();
-        call.arg(expected.map_or(&[][..], |revision| revision.as_bytes()));
-    }
-    for (key, value) in puts() {
-        call.arg(key.item.as_str());
-        stored.clear();
-        stored.extend_from_slice(batch.id().as_bytes());
-        stored.extend_from_slice(value.as_bytes());
-        call.arg(stored.as_slice());
-    }
-    for (key, _) in deletes() {
+    for (key, _) in deletes().chain(keeps()) {
         call.arg(key.item.as_str());
     }
 }

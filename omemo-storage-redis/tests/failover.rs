@@ -1,6 +1,10 @@
 //! A server dies and another takes over, in a Cluster and under Sentinels. With a wait for replicas nothing that was
 //! acknowledged is lost.
-#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 mod common;
 

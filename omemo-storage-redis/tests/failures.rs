@@ -326,6 +326,7 @@ async fn commands_that_are_not_permitted() {
         "zrem",
         "zcard",
         "zscore",
+        "hget",
         "hmget",
         "pttl",
         "pexpire",
@@ -336,6 +337,7 @@ async fn commands_that_are_not_permitted() {
         let _: () = server.run(&format!("ACL SETUSER romeo -{command}"));
         let mut all = batch();
         all.put(key("a", "i"), None, text("value"));
+        all.put(key("a", "j"), None, text("value"));
         all.delete(key("kept", "i"), Some(kept));
         let error = storage.commit(&account(), &all).await.unwrap_err();
         assert_error(&error, ErrorKind::Misconfigured, "may not run");

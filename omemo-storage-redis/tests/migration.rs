@@ -1,12 +1,16 @@
 //! Slots of a Cluster move from server to server while accounts in them are worked on.
-#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 mod common;
 
 use std::time::Duration;
 
 use common::cluster::{Cluster, id};
-use common::server::Server;
+use common::server::{Server, until};
 use common::worker::{Worker, meanwhile};
 use common::{account, batch, key, put, text, value};
 use omemo_storage::blocking::wait;
@@ -15,6 +19,7 @@ use omemo_storage_redis::{RedisOptions, RedisStorage};
 
 /// A slot on its way.
 struct Move<'a> {
+    cluster: &'a Cluster,
     slot: u16,
     from: &'a Server,
     to: &'a Server,
@@ -26,6 +31,7 @@ impl<'a> Move<'a> {
         let tag = format!("{{{name}}}");
         let owner = cluster.owner(&tag);
         Self {
+            cluster,
             slot: cluster.nodes[0].run(&format!("CLUSTER KEYSLOT {tag}")),
             from: &cluster.nodes[owner],
             to: &cluster.nodes[(owner + 1) % cluster.primaries],
@@ -34,6 +40,7 @@ impl<'a> Move<'a> {
 
     fn back(&self) -> Self {
         Self {
+            cluster: self.cluster,
             slot: self.slot,
             from: self.to,
             to: self.from,
@@ -64,9 +71,14 @@ impl<'a> Move<'a> {
             .run(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", self.to.port));
     }
 
+    /// Everybody is told, and has to agree before the next move.
     fn end(&self) {
-        for server in [self.to, self.from] {
+        let others = self.cluster.nodes.iter().filter(|node| node.port != self.to.port);
+        for server in [self.to].into_iter().chain(others) {
             let _: () = server.run(&format!("CLUSTER SETSLOT {} NODE {}", self.slot, id(self.to)));
+        }
+        for node in &self.cluster.nodes {
+            until("agreement", || node.owner_of(self.slot) == Some(self.to.port));
         }
     }
 

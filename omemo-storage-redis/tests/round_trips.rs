@@ -1,5 +1,9 @@
 //! A call is one script, whatever it reads and writes. Counted by the server.
-#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
 
 mod common;
 

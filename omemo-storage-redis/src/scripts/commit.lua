@@ -3,97 +3,124 @@
 -- can fail comes before the first write. No key is read after the write that may have emptied it: while its slot
 -- migrates, that would fail.
 -- KEYS: the account's commits, its partitions, the accounts of the slot; then a hash for each partition of the batch.
--- ARGV: the commit's id, the account, for how many milliseconds ids are remembered; then for each hash how many records
--- are named, put and deleted; all items; their expected revisions; items and values put; items deleted.
+-- ARGV: the commit's id; the account; for how many milliseconds ids are remembered; whether records may come or go.
+-- Then for each hash: how many records are put, deleted and kept; the expected revisions of those that must be there, one
+-- after the other; the places of those that must not, each followed by a comma; items and values put; items deleted;
+-- items kept.
 local CHUNK = 3500
+local FIRST_HASH, FIRST_ARGUMENT = 4, 5
+local call, sub, permitted = redis.call, string.sub, redis.acl_check_cmd
 local commits, partitions, accounts = KEYS[1], KEYS[2], KEYS[3]
-local id, account, remembered = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local FIRST_HASH, FIRST_ARGUMENT = 4, 4
+local id, account, remembered, comes_or_goes = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
 
-local function permitted(...)
-    return redis.acl_check_cmd(...)
-end
-
-local time = redis.call('TIME')
+local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('ZSCORE', commits, id) then
+if call('ZSCORE', commits, id) then
     -- A write, so that a WAIT that follows is for the commit as well.
-    redis.call('PEXPIRE', commits, 2 * remembered)
-    redis.call('ZADD', commits, now, id)
+    call('PEXPIRE', commits, 2 * remembered)
+    call('ZADD', commits, now, id)
     return 1
 end
 
--- What the batch relied on. Reading also finds keys of another type.
-local at, puts_any, deletes_any = FIRST_ARGUMENT, false, false
-for key = FIRST_HASH, #KEYS do
-    local count, puts, deletes = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    at = at + 2
+-- Whether the records of a hash are as expected. Reading also finds a key of another type.
+local function holds(hash, items, count, revisions, absent)
+    local found, missing, last = {}, {}, 0
     for first = 1, count, CHUNK do
-        local last = math.min(first + CHUNK - 1, count)
-        local found = redis.call('HMGET', KEYS[key], unpack(ARGV, at + first, at + last))
-        local expected = at + count + first - 1
-        for n = 1, last - first + 1 do
-            local value = found[n]
-            if (value and string.sub(value, 1, 16) or '') ~= ARGV[expected + n] then
-                return 0
+        local values = call('HMGET', hash, unpack(items, first, math.min(first + CHUNK - 1, count)))
+        for n = 1, #values do
+            local value = values[n]
+            if value then
+                last = last + 1
+                found[last] = sub(value, 1, 16)
+            else
+                missing[#missing + 1] = first + n - 1 .. ','
             end
         end
     end
-    at = at + 2 * count + 2 * puts + deletes + 1
+    return table.concat(found) == revisions and table.concat(missing) == absent
+end
+
+local at, puts_any, deletes_any = FIRST_ARGUMENT, false, false
+for key = FIRST_HASH, #KEYS do
+    local puts, deletes, keeps = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local revisions, absent = ARGV[at + 3], ARGV[at + 4]
+    local count = puts + deletes + keeps
+    at = at + 5
+    if count == 1 then
+        local value = call('HGET', KEYS[key], ARGV[at])
+        if (value and sub(value, 1, 16) or '') ~= revisions then
+            return 0
+        end
+        at = at + 2 * puts
+    else
+        local items = {}
+        for n = 1, puts do
+            items[n] = ARGV[at]
+            at = at + 2
+        end
+        for n = puts + 1, count do
+            items[n] = ARGV[at + n - puts - 1]
+        end
+        if not holds(KEYS[key], items, count, revisions, absent) then
+            return 0
+        end
+    end
+    at = at + deletes + keeps
     puts_any = puts_any or puts > 0
     deletes_any = deletes_any or deletes > 0
 end
-local partitions_left = redis.call('SCARD', partitions)
-redis.call('ZCARD', accounts)
 if not (permitted('ZADD', commits, 0, id) and permitted('PEXPIRE', commits, 1)
         and permitted('ZREMRANGEBYSCORE', commits, 0, 0) and permitted('PTTL', commits))
-    or puts_any and not (permitted('HSET', KEYS[FIRST_HASH], '', '') and permitted('SADD', partitions, '')
-        and permitted('ZADD', accounts, 0, account))
-    or deletes_any and not (permitted('HDEL', KEYS[FIRST_HASH], '') and permitted('HLEN', KEYS[FIRST_HASH])
-        and permitted('SREM', partitions, '') and permitted('ZREM', accounts, account)) then
+    or puts_any and not permitted('HSET', KEYS[FIRST_HASH], '', '')
+    or deletes_any and not (permitted('HDEL', KEYS[FIRST_HASH], '') and permitted('HLEN', KEYS[FIRST_HASH]))
+    or comes_or_goes and not (permitted('SADD', partitions, '') and permitted('SREM', partitions, '')
+        and permitted('ZADD', accounts, 0, account) and permitted('ZREM', accounts, account)) then
     return redis.error_reply('NOPERM the user lacks a command that a commit needs')
+end
+local partitions_left = 0
+if comes_or_goes then
+    partitions_left = call('SCARD', partitions)
+    call('ZCARD', accounts)
 end
 
 -- From here on nothing fails.
-redis.call('ZADD', commits, now, id)
-redis.call('ZREMRANGEBYSCORE', commits, '-inf', now - remembered)
-if redis.call('PTTL', commits) < remembered then
-    redis.call('PEXPIRE', commits, 2 * remembered)
+call('ZADD', commits, now, id)
+call('ZREMRANGEBYSCORE', commits, '-inf', now - remembered)
+if call('PTTL', commits) < remembered then
+    call('PEXPIRE', commits, 2 * remembered)
 end
 at = FIRST_ARGUMENT
 for key = FIRST_HASH, #KEYS do
-    local count, puts, deletes = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    at = at + 2 + 2 * count
+    local puts, deletes, keeps = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    at = at + 4
     local created = 0
     for first = 1, 2 * puts, 2 * CHUNK do
         local last = math.min(first + 2 * CHUNK - 1, 2 * puts)
-        created = created + redis.call('HSET', KEYS[key], unpack(ARGV, at + first, at + last))
+        created = created + call('HSET', KEYS[key], unpack(ARGV, at + first, at + last))
     end
     at = at + 2 * puts
-    -- The partition's name follows "p:" where the partitions' key has "partitions".
-    local partition = string.sub(KEYS[key], #partitions - 7)
-    if created > 0 then
-        partitions_left = partitions_left + redis.call('SADD', partitions, partition)
-        if partitions_left == 1 then
-            redis.call('ZADD', accounts, 0, account)
+    if comes_or_goes then
+        -- The partition's name follows "p:" where the partitions' key has "partitions".
+        local partition = sub(KEYS[key], #partitions - 7)
+        if created > 0 then
+            partitions_left = partitions_left + call('SADD', partitions, partition)
+            if partitions_left == 1 then
+                call('ZADD', accounts, 0, account)
+            end
         end
-    end
-    if deletes > 0 then
-        local left = redis.call('HLEN', KEYS[key])
-        for first = 1, deletes, CHUNK do
+        local left = deletes > 0 and call('HLEN', KEYS[key])
+        for first = 1, left and left > 0 and deletes or 0, CHUNK do
+            local last = math.min(first + CHUNK - 1, deletes)
+            left = left - call('HDEL', KEYS[key], unpack(ARGV, at + first, at + last))
             if left == 0 then
+                partitions_left = partitions_left - call('SREM', partitions, partition)
+                if partitions_left == 0 then
+                    call('ZREM', accounts, account)
+                end
                 break
             end
-            local last = math.min(first + CHUNK - 1, deletes)
-            left = left - redis.call('HDEL', KEYS[key], unpack(ARGV, at + first, at + last))
-        end
-        if left == 0 and partitions_left > 0 then
-            partitions_left = partitions_left - redis.call('SREM', partitions, partition)
-            if partitions_left == 0 then
-                redis.call('ZREM', accounts, account)
-            end
         end
     end
-    at = at + deletes + 1
+    at = at + deletes + keeps + 1
 end
 return 1

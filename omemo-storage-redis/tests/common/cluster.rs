@@ -86,6 +86,26 @@ impl Cluster {
     }
 }
 
+impl Server {
+    /// The port of the primary that, as this node knows, has a slot.
+    pub(crate) fn owner_of(&self, slot: u16) -> Option<u16> {
+        let ranges: Vec<Vec<redis::Value>> = self.run("CLUSTER SLOTS");
+        ranges.into_iter().find_map(|range| {
+            let mut range = range.into_iter();
+            let (first, last) = (number(range.next()?)?, number(range.next()?)?);
+            let redis::Value::Array(primary) = range.next()? else {
+                return None;
+            };
+            let port = number(primary.into_iter().nth(1)?)?;
+            (first..=last).contains(&slot).then_some(port)
+        })
+    }
+}
+
+fn number(value: redis::Value) -> Option<u16> {
+    redis::from_redis_value(value).ok()
+}
+
 /// The id by which the others know a node.
 pub(crate) fn id(node: &Server) -> String {
     node.run("CLUSTER MYID")
