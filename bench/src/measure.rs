@@ -43,6 +43,9 @@ impl Work {
 /// Something else to report beside the times, by name.
 pub(crate) type Detail = (&'static str, u64);
 
+/// What else is asked for.
+type Asked = Box<dyn Fn() -> Result<Vec<Detail>, Failure>>;
+
 /// What is measured, against what.
 pub(crate) struct Item {
     name: &'static str,
@@ -54,7 +57,7 @@ pub(crate) struct Item {
     peer_every: usize,
     bars: Bars,
     counts: Vec<Detail>,
-    details: Vec<Box<dyn Fn() -> Result<Vec<Detail>, Failure>>>,
+    details: Vec<Asked>,
     /// What the work needs to the end, such as a server.
     kept: Vec<Rc<dyn Any>>,
 }

@@ -134,4 +134,5 @@ fn contention<Server: Fillable>(worked: &Worked) -> Line {
         .with("most_of_a_worker", worked.most as f64)
         .with("conflicts", worked.conflicts as f64)
         .with("given_up", worked.given_up as f64)
+        .with("longest_ms", worked.longest * 1e3)
 }

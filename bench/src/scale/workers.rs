@@ -27,6 +27,8 @@ pub(crate) struct Worked {
     pub(crate) conflicts: u64,
     /// Messages that were given up, and begun again, after too many of them.
     pub(crate) given_up: u64,
+    /// How many seconds the message took that took longest.
+    pub(crate) longest: f64,
 }
 
 /// What one worker did.
@@ -35,6 +37,7 @@ struct Share {
     messages: u64,
     conflicts: u64,
     given_up: u64,
+    longest: f64,
 }
 
 /// Lets workers send messages, each from an account of its own or all from the same, each by a client of its own, until
@@ -87,6 +90,7 @@ pub(crate) fn work<S: Storage + Clone + 'static, Server>(
         most: ended.iter().map(|share| share.messages).max().unwrap_or(0),
         conflicts: ended.iter().map(|share| share.conflicts).sum(),
         given_up: ended.iter().map(|share| share.given_up).sum(),
+        longest: ended.iter().map(|share| share.longest).fold(0.0, f64::max),
     })
 }
 
@@ -99,6 +103,7 @@ fn share<S: Storage>(
     let take_one = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
     let mut share = Share::default();
     while take_one().is_ok() {
+        let begun = Instant::now();
         loop {
             match wait(client.encrypt(template.message(0))) {
                 Ok(_) => break,
@@ -106,6 +111,7 @@ fn share<S: Storage>(
                 Err(error) => return Err(error),
             }
         }
+        share.longest = share.longest.max(begun.elapsed().as_secs_f64());
         share.messages += 1;
     }
     Ok(share)

@@ -85,5 +85,8 @@ const COMMITS: [(usize, f64); 4] = [(1, 1.3), (10, 1.3), (100, 1.65), (1_000, 1.
 /// To many devices, the ratchets and the loaded rows count too.
 const BAR_MANY: f64 = 2.5;
 
+/// The same on a server, where the load is a round trip as the commit is.
+const BAR_SERVER: f64 = 3.0;
+
 /// How many devices a message to many goes to.
 const MANY: usize = 100;

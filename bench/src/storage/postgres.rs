@@ -6,7 +6,7 @@ use super::bare::PostgresUpsert;
 use super::message::send;
 use super::race::{Guarded, Race, Unguarded};
 use super::sender::Sender;
-use super::{BAR_MANY, COMMITS, Group, MANY, Prepared, Wanted};
+use super::{BAR_SERVER, COMMITS, Group, MANY, Prepared, Wanted};
 use crate::measure::Failure;
 use crate::servers::Postgres;
 
@@ -45,7 +45,7 @@ fn prepare(wanted: &Wanted<'_>) -> Result<Prepared, Failure> {
         let sender = Rc::new(Sender::open(postgres.open()?, MANY, 1)?);
         let upsert = PostgresUpsert::open(&postgres, "bare")?;
         postgres.execute("VACUUM ANALYZE $.omemo_record")?;
-        items.push(send(SEND, BAR_MANY, MANY, &sender, upsert)?.keeping(&postgres));
+        items.push(send(SEND, BAR_SERVER, MANY, &sender, upsert)?.keeping(&postgres));
     }
     Ok(Prepared::of(items))
 }

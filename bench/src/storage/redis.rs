@@ -6,7 +6,7 @@ use super::bare::RedisPipeline;
 use super::message::send;
 use super::race::{Guarded, Race, Unguarded};
 use super::sender::Sender;
-use super::{BAR_MANY, COMMITS, Group, MANY, Prepared, Wanted};
+use super::{BAR_SERVER, COMMITS, Group, MANY, Prepared, Wanted};
 use crate::measure::Failure;
 use crate::servers::Redis;
 
@@ -43,7 +43,7 @@ fn prepare(wanted: &Wanted<'_>) -> Result<Prepared, Failure> {
         let redis = Rc::new(Redis::start()?);
         let sender = Rc::new(Sender::open(redis.open()?, MANY, 1)?);
         let pipeline = RedisPipeline::open(&redis)?;
-        items.push(send(SEND, BAR_MANY, MANY, &sender, pipeline)?.keeping(&redis));
+        items.push(send(SEND, BAR_SERVER, MANY, &sender, pipeline)?.keeping(&redis));
     }
     Ok(Prepared::of(items))
 }

@@ -50,6 +50,9 @@ impl<S: Storage> Sender<S> {
         }
         for recipient in &recipients {
             receive(recipient)?;
+        }
+        // Only now, as the other devices of a contact would get to see the answers too.
+        for recipient in &recipients {
             wait(recipient.flush())?;
         }
         receive(&sender.client)?;
