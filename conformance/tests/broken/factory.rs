@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
 
 use omemo_conformance::storage::{Capabilities, Capability, Factory};
 use omemo_storage::{
@@ -12,7 +10,7 @@ use omemo_storage::{
 };
 
 use super::flaw::Flaw;
-use super::server::{Connection, Pool, Server, gap};
+use super::server::{Connection, Moment, Pool, Server, gap};
 use super::{admin, commit, load, names};
 
 /// Opens storages that share a server with a flaw.
@@ -24,17 +22,6 @@ impl Broken {
     pub(crate) fn new(flaw: Option<Flaw>) -> Self {
         let server = Arc::new(Server::new(flaw));
         Self { server }
-    }
-
-    /// Calls under way find their connections gone. It happens while a commit waits for its answer.
-    fn cut_connections(&self) {
-        for _ in 0..1_000 {
-            if self.server.answering.load(Ordering::SeqCst) > 0 {
-                break;
-            }
-            thread::sleep(Duration::from_micros(50));
-        }
-        self.server.epoch.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -65,7 +52,7 @@ impl Factory for Broken {
     }
 
     async fn restart(&self) {
-        self.cut_connections();
+        self.server.cut();
         if self.server.has(Flaw::RestartLoses) {
             self.server.forgets_last_commit();
         }
@@ -75,7 +62,7 @@ impl Factory for Broken {
     }
 
     async fn cut(&self) {
-        self.cut_connections();
+        self.server.cut();
     }
 }
 
@@ -119,6 +106,7 @@ impl Handle {
     async fn send(&self, account: &AccountId, batch: &Batch) -> Result<Committed, StorageError> {
         let epoch = self.epoch.load(Ordering::SeqCst);
         gap().await;
+        self.server.reaches(Moment::Unwritten);
         if self.is_cut_since(epoch) {
             if self.server.has(Flaw::UnknownSaidApplied) {
                 return Ok(Committed::Applied);
@@ -126,10 +114,7 @@ impl Handle {
             return Err(lost(ErrorKind::Unavailable));
         }
         let committed = commit::commit(&self.server, &self.account(account), batch).await?;
-        self.server.answering.fetch_add(1, Ordering::SeqCst);
-        // Nothing is awaited: a call that is dropped here would be counted for ever.
-        thread::sleep(Duration::from_micros(50));
-        self.server.answering.fetch_sub(1, Ordering::SeqCst);
+        self.server.reaches(Moment::Unanswered);
         match self.is_cut_since(epoch) {
             true if self.server.has(Flaw::UnknownSaidUnwritten) => Err(lost(ErrorKind::Unavailable)),
             true => Err(lost(ErrorKind::OutcomeUnknown)),

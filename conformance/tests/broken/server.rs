@@ -21,10 +21,19 @@ pub(crate) struct Server {
     pub(crate) accounts: Mutex<Accounts>,
     /// How often the server died or cut its connections.
     pub(crate) epoch: AtomicU64,
-    /// Commits that are written and not yet answered.
-    pub(crate) answering: AtomicUsize,
+    /// When connections are being cut: the moment of a commit at which that happens.
+    cutting: Mutex<Option<Moment>>,
+    /// Commits that wait at that moment.
+    waiting: AtomicUsize,
     /// Commits under way.
     pub(crate) committing: AtomicUsize,
+}
+
+/// How far a commit is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    Unwritten,
+    Unanswered,
 }
 
 #[derive(Default)]
@@ -61,7 +70,8 @@ impl Server {
             flaw,
             accounts: Mutex::default(),
             epoch: AtomicU64::new(0),
-            answering: AtomicUsize::new(0),
+            cutting: Mutex::new(None),
+            waiting: AtomicUsize::new(0),
             committing: AtomicUsize::new(0),
         }
     }
@@ -72,6 +82,37 @@ impl Server {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Accounts> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cuts all connections: by turns before a commit that is under way is written, and after.
+    pub(crate) fn cut(&self) {
+        let cuts = self.epoch.load(Ordering::SeqCst);
+        let moment = if cuts.is_multiple_of(2) {
+            Moment::Unwritten
+        } else {
+            Moment::Unanswered
+        };
+        *self.cutting.lock().unwrap() = Some(moment);
+        for _ in 0..100_000 {
+            if self.waiting.load(Ordering::SeqCst) > 0 {
+                break;
+            }
+            thread::sleep(Duration::from_micros(50));
+        }
+        self.epoch.store(cuts + 1, Ordering::SeqCst);
+        *self.cutting.lock().unwrap() = None;
+    }
+
+    /// A commit is at this moment: if connections are about to be cut now, it waits for that.
+    pub(crate) fn reaches(&self, moment: Moment) {
+        let is_cut_now = || *self.cutting.lock().unwrap() == Some(moment);
+        if is_cut_now() {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            while is_cut_now() {
+                thread::sleep(Duration::from_micros(50));
+            }
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 
     /// Takes the last commit back.
