@@ -221,6 +221,20 @@ BEGIN
 END
 $omemo$;
 
+-- Whether a batch was applied before. Whoever asks has the account locked from then on, so it stays true.
+CREATE FUNCTION {schema}.omemo_remembers(of_account text, commit_id bytea, durable boolean) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET jit = off
+AS $omemo$
+BEGIN
+    PERFORM {schema}.omemo_set_up(of_account, durable);
+    PERFORM pg_advisory_xact_lock(hashtextextended(of_account, {seed}));
+    RETURN EXISTS (SELECT 1 FROM {schema}.omemo_commit WHERE account = of_account AND id = commit_id);
+END
+$omemo$;
+
 CREATE FUNCTION {schema}.omemo_purge(of_account text, durable boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan

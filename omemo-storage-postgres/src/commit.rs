@@ -2,11 +2,11 @@
 
 use omemo_storage::{AccountId, Batch, CommitId, Committed, Stake, StorageError, Write};
 use sqlx::postgres::PgRow;
-use sqlx::{Error, PgConnection, Row};
+use sqlx::{Connection, Error, PgConnection, Row};
 
 use crate::call::Argument;
 use crate::connections::Connections;
-use crate::error::{error_of_write, is_conflict};
+use crate::error::{error, error_of_write, is_conflict};
 use crate::stored::Stored;
 
 pub(crate) async fn commit(
@@ -19,7 +19,7 @@ pub(crate) async fn commit(
         |statements| &statements.commit,
         lists.arguments(connections.durable()),
     );
-    committed(connections.run(call).await?)
+    committed(connections.run(call).await?, error_of_write)
 }
 
 /// The same within a transaction of the caller.
@@ -34,11 +34,17 @@ pub(crate) async fn commit_in(
         |statements| &statements.commit,
         lists.arguments(connections.durable()),
     );
-    committed(call.run(transaction).await)
+    // What is lost with an open transaction has not taken effect.
+    let is_undone = transaction.is_in_transaction();
+    let outcome = call.run(transaction).await;
+    committed(outcome, if is_undone { error } else { error_of_write })
 }
 
 /// A deadlock or a race with someone who does not take the account's lock leaves nothing written.
-fn committed(outcome: Result<Vec<PgRow>, Error>) -> Result<Committed, StorageError> {
+fn committed(
+    outcome: Result<Vec<PgRow>, Error>,
+    error: impl FnOnce(Error) -> StorageError,
+) -> Result<Committed, StorageError> {
     let applied = outcome.and_then(|rows| match rows.first() {
         Some(row) => row.try_get(0),
         None => Err(Error::RowNotFound),
@@ -47,7 +53,7 @@ fn committed(outcome: Result<Vec<PgRow>, Error>) -> Result<Committed, StorageErr
         Ok(true) => Ok(Committed::Applied),
         Ok(false) => Ok(Committed::Conflict),
         Err(conflict) if is_conflict(&conflict) => Ok(Committed::Conflict),
-        Err(failed) => Err(error_of_write(failed)),
+        Err(failed) => Err(error(failed)),
     }
 }
 

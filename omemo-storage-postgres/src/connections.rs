@@ -151,6 +151,11 @@ impl Connections {
         Ok(outcome)
     }
 
+    /// A connection for several statements.
+    pub(crate) async fn lease(&self) -> Result<Lease<'_>, StorageError> {
+        self.source.lease().await
+    }
+
     /// Waits for the calls under way.
     pub(crate) async fn close(&self) {
         match &self.source {

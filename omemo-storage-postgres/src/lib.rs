@@ -59,6 +59,7 @@ mod options;
 mod runtime;
 mod schema;
 mod stored;
+mod transactional;
 
 use std::fmt;
 use std::sync::Arc;
@@ -106,7 +107,8 @@ impl PostgresStorage {
     }
 
     /// Commits a batch within a transaction of the caller, so that the caller's own writes and the batch take effect
-    /// together or not at all. `transaction` must be on the same database, at the isolation level read committed.
+    /// together or not at all. `transaction` must be on the same database, at the isolation level read committed; on a
+    /// connection that is in no transaction, the batch is committed by itself.
     ///
     /// The account stays locked, and `omemo.account` set, until the transaction ends: keep it short, and if one
     /// transaction commits for several accounts, do so in order of their names everywhere, or two may wait for each

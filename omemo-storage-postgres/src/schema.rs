@@ -26,6 +26,7 @@ pub(crate) struct Schema {
 pub(crate) struct Statements {
     pub(crate) load: Statement,
     pub(crate) commit: Statement,
+    pub(crate) remembers: Statement,
     pub(crate) purge: Statement,
     pub(crate) records: Statement,
     pub(crate) accounts: Statement,
@@ -67,6 +68,7 @@ impl Schema {
         Statements {
             load: table("omemo_load", 4),
             commit: scalar("omemo_commit", 11),
+            remembers: scalar("omemo_remembers", 3),
             purge: scalar("omemo_purge", 2),
             records: table("omemo_records", 4),
             accounts: table("omemo_accounts", 2),
