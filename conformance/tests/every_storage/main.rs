@@ -1,0 +1,88 @@
+//! One suite on every storage of this project, each plain, sealed and cached, as a table.
+//!
+//! It takes some minutes, and its parts are tests of the storages too; so it is run by name:
+//!
+//! ```text
+//! cargo test -p omemo-conformance --test every_storage -- --ignored --nocapture
+//! ```
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
+
+#[path = "../../../omemo-storage-postgres/tests/common/mod.rs"]
+mod postgres;
+#[path = "../../../omemo-storage-redis/tests/common/mod.rs"]
+mod redis;
+mod subject;
+
+use std::sync::Mutex;
+use std::thread;
+
+use omemo_conformance::storage::{Report, behaviour_names, run, write_until_killed};
+use omemo_storage::blocking::wait;
+use subject::{Place, Server, Subject, Wrapping};
+
+#[test]
+#[ignore = "is run by another test, in a process of its own"]
+fn part_that_writes_until_killed() {
+    let place = std::env::var(subject::PLACE).unwrap();
+    let wrapping = Wrapping::named(&std::env::var(subject::WRAPPING).unwrap());
+    let storage = wait(Place::named(&place).open()).unwrap();
+    write_until_killed(&wrapping.wrap(storage));
+}
+
+#[test]
+#[ignore = "takes some minutes; `./test` runs it"]
+fn every_storage_passes_one_suite() {
+    let subjects: Vec<(&str, Wrapping)> = Server::NAMES
+        .into_iter()
+        .flat_map(|server| Wrapping::ALL.map(|wrapping| (server, wrapping)))
+        .collect();
+    let (waiting, reports) = (Mutex::new(subjects.iter()), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((server, wrapping)) = next(&waiting) {
+                    let report = run(Subject::new(server, wrapping));
+                    reports.lock().unwrap().push((server, wrapping, report));
+                }
+            });
+        }
+    });
+    let mut reports = reports.into_inner().unwrap();
+    reports.sort_by_key(|(server, wrapping, _)| {
+        subjects
+            .iter()
+            .position(|subject| subject == &(*server, *wrapping))
+    });
+    print(&reports);
+    assert_eq!(reports.len(), subjects.len());
+    for (server, wrapping, report) in &reports {
+        let behaviours: Vec<_> = report.outcomes.iter().map(|outcome| outcome.behaviour).collect();
+        assert_eq!(behaviours, behaviour_names());
+        assert!(report.is_success(), "{server}, {wrapping:?}:\n{report}");
+    }
+}
+
+fn next(waiting: &Mutex<std::slice::Iter<'_, (&'static str, Wrapping)>>) -> Option<(&'static str, Wrapping)> {
+    waiting.lock().unwrap().next().copied()
+}
+
+fn print(reports: &[(&str, Wrapping, Report)]) {
+    println!(
+        "{:<15} {:<7} {:>10} {:>7} {:>7}  not applicable",
+        "storage", "", "behaviours", "passed", "failed"
+    );
+    for (server, wrapping, report) in reports {
+        let wrapping = format!("{wrapping:?}").to_lowercase();
+        let (all, failed) = (report.outcomes.len(), report.failed().count());
+        let not_applicable: Vec<_> = report
+            .not_applicable()
+            .into_iter()
+            .map(|(lacking, count)| format!("{count} ({lacking})"))
+            .collect();
+        println!(
+            "{server:<15} {wrapping:<7} {all:>10} {:>7} {failed:>7}  {}",
+            report.passed(),
+            not_applicable.join(", ")
+        );
+    }
+}
