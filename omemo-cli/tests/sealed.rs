@@ -146,7 +146,7 @@ fn a_new_master_key_is_given_while_clients_run() {
             let mut said = 0;
             // Before, during and after.
             while !rotated.load(Ordering::Relaxed) || said < 20 {
-                say(&client, "romeo@montague.lit", &said.to_string());
+                say(&client, "juliet@capulet.lit", &said.to_string());
                 said += 1;
             }
             said
