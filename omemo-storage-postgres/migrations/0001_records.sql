@@ -56,7 +56,8 @@ CREATE POLICY omemo_account ON {schema}.omemo_commit
     USING (account = current_setting('omemo.account', true));
 
 -- The functions are planned once a connection, for any parameters, and never to read a table from end to end: the
--- tables may have been empty then. A subquery with OFFSET 0 is searched anew for each element of the lists.
+-- tables may have been empty then. A subquery in a condition, or with OFFSET 0, is searched anew for each element of the
+-- lists.
 
 -- Makes the transaction fit to write the account, as far as it can be made so.
 CREATE FUNCTION {schema}.omemo_set_up(of_account text, durable boolean) RETURNS void
@@ -146,6 +147,7 @@ BEGIN
 
     -- Row locks cannot protect the absence of a record, so the account is locked, before anything is read. 64 bits of hash:
     -- once in a blue moon another account, or an advisory lock of the application, has the same and waits without need.
+    -- (It is never NULL: as a condition, the call costs no statement of its own.)
     IF pg_advisory_xact_lock(hashtextextended(of_account, {seed})) IS NULL THEN
         RETURN NULL;
     END IF;
@@ -153,24 +155,37 @@ BEGIN
     IF EXISTS (
         SELECT 1
         FROM (SELECT unnest(partitions), unnest(items), unnest(expected)) AS stake (partition, item, revision)
-        LEFT JOIN LATERAL (
+        WHERE stake.revision IS DISTINCT FROM (
             SELECT stored.revision
             FROM {schema}.omemo_record AS stored
             WHERE stored.account = of_account
                 AND stored.partition = stake.partition
                 AND stored.item = stake.item
-            OFFSET 0
-        ) AS record ON TRUE
-        WHERE record.revision IS DISTINCT FROM stake.revision
+        )
     ) THEN
         -- Unless it was applied before, and what it relied on has changed since.
         RETURN EXISTS (SELECT 1 FROM {schema}.omemo_commit WHERE account = of_account AND id = commit_id);
     END IF;
 
+    -- What was applied before is not applied again, though its expectations hold once more.
+    INSERT INTO {schema}.omemo_commit (account, id) VALUES (of_account, commit_id) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN TRUE;
+    END IF;
+
+    INSERT INTO {schema}.omemo_record (
+        account, partition, item, revision, value, full_account, full_partition, full_item
+    )
+    SELECT of_account, stake.partition, stake.item, commit_id, stake.value,
+        account_in_full, stake.full_partition, stake.full_item
+    FROM (
+        SELECT unnest(partitions), unnest(items), unnest(puts), unnest(partitions_in_full), unnest(items_in_full)
+    ) AS stake (partition, item, value, full_partition, full_item)
+    WHERE stake.value IS NOT NULL
+    ON CONFLICT (account, partition, item)
+        DO UPDATE SET revision = excluded.revision, value = excluded.value;
+
     IF deletes IS NOT NULL THEN
-        IF EXISTS (SELECT 1 FROM {schema}.omemo_commit WHERE account = of_account AND id = commit_id) THEN
-            RETURN TRUE;
-        END IF;
         -- Partition by partition: joined to the list, the account's records might all be read.
         FOR doomed IN
             SELECT listed.partition, array_agg(listed.item) AS items
@@ -184,24 +199,6 @@ BEGIN
                 AND stored.item = ANY (doomed.items);
         END LOOP;
     END IF;
-
-    -- What was applied before is not applied again, though its expectations hold once more.
-    WITH remembered AS (
-        INSERT INTO {schema}.omemo_commit (account, id) VALUES (of_account, commit_id)
-        ON CONFLICT DO NOTHING
-        RETURNING id
-    )
-    INSERT INTO {schema}.omemo_record (
-        account, partition, item, revision, value, full_account, full_partition, full_item
-    )
-    SELECT of_account, stake.partition, stake.item, commit_id, stake.value,
-        account_in_full, stake.full_partition, stake.full_item
-    FROM (
-        SELECT unnest(partitions), unnest(items), unnest(puts), unnest(partitions_in_full), unnest(items_in_full)
-    ) AS stake (partition, item, value, full_partition, full_item)
-    WHERE stake.value IS NOT NULL AND EXISTS (SELECT 1 FROM remembered)
-    ON CONFLICT (account, partition, item)
-        DO UPDATE SET revision = excluded.revision, value = excluded.value;
 
     -- One commit in sixteen looks at the ids that follow its own, and forgets those that are old. Ids are random, so
     -- that all have their turn, and the table keeps to about the commits of the last minutes.

@@ -17,7 +17,7 @@ use omemo_storage_postgres::PostgresStorage;
 use sqlx::PgConnection;
 
 const ROWS: usize = 20_000;
-const ROUNDS: usize = 300;
+const ROUNDS: usize = 600;
 const BYTES: usize = 350;
 
 const TABLE: &str = "CREATE TABLE $.bare (account text NOT NULL, partition text NOT NULL, item text NOT NULL, \

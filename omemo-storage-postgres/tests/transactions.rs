@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::proxy::{Cut, Proxy};
 use common::{Schema, account, batch, connect, creation, key, put, text, value};
 use omemo_storage::{AccountId, Committed, ErrorKind, MAX_VALUE, Value};
 use sqlx::{Connection, Executor, PgConnection};
@@ -202,4 +203,25 @@ async fn bounds_hold_here_too() {
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
+}
+
+/// What was done in a transaction that is lost with its connection has not taken effect, and that is certain.
+#[tokio::test]
+async fn lost_transaction_is_undone() {
+    let (_schema, storage) = with_messages().await;
+    let proxy = Proxy::start();
+    for cut in [Cut::BeforeRequest, Cut::WithinRequest, Cut::BeforeAnswer] {
+        let mut connection = PgConnection::connect(&proxy.url()).await.unwrap();
+        let mut transaction = connection.begin().await.unwrap();
+        let creation = creation(&key("p", "i"), "value");
+        proxy.plan(cut);
+        let error = storage
+            .commit_in(&mut transaction, &account(), &creation)
+            .await
+            .unwrap_err();
+        assert!(proxy.has_cut());
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        drop(transaction);
+        assert_eq!(value(&storage, &key("p", "i")).await.unwrap(), None);
+    }
 }
