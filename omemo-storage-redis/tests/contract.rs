@@ -8,11 +8,10 @@ use std::sync::{Mutex, OnceLock};
 
 use common::cluster::Cluster;
 use common::server::Server;
-use omemo_conformance::storage::behaviours::agrees_with_model;
+use omemo_conformance::storage::behaviours;
 use omemo_conformance::storage::{Alternating, Capabilities, Capability, Factory, write_until_killed};
 use omemo_storage::StorageError;
 use omemo_storage::blocking::wait;
-use omemo_storage_memory::MemoryStorage;
 use omemo_storage_redis::RedisStorage;
 
 /// Names the server to the processes that are started.
@@ -123,6 +122,50 @@ impl Factory for Shared {
     }
 }
 
+/// A Cluster of the test's own, which may be broken.
+struct Breakable(Mutex<Cluster>);
+
+impl Factory for Breakable {
+    type Storage = RedisStorage;
+
+    async fn open(&self) -> Result<RedisStorage, StorageError> {
+        let url = self.0.lock().unwrap().url();
+        RedisStorage::open(url).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all_but([Capability::Processes])
+    }
+
+    async fn restart(&self) {
+        let mut cluster = self.0.lock().unwrap();
+        for node in &mut cluster.nodes {
+            node.kill();
+        }
+        for node in &mut cluster.nodes {
+            node.restart();
+        }
+    }
+
+    async fn cut(&self) {
+        for node in &self.0.lock().unwrap().nodes {
+            let _: u64 = node.run("CLIENT KILL TYPE normal SKIPME yes");
+        }
+    }
+}
+
+#[tokio::test]
+async fn restarts_of_a_whole_cluster() {
+    let cluster = Breakable(Mutex::new(Cluster::start(3, false)));
+    behaviours::restarts_lose_nothing_and_handles_recover(&cluster).await;
+}
+
+#[tokio::test]
+async fn cut_connections_to_a_cluster() {
+    let cluster = Breakable(Mutex::new(Cluster::start(3, false)));
+    behaviours::cut_connections_lose_nothing_and_handles_recover(&cluster).await;
+}
+
 mod one_server {
     use super::*;
 
@@ -143,15 +186,4 @@ mod in_a_cluster {
     use super::*;
 
     omemo_conformance::storage_suite!(tokio::test, Shared, lacks: [Restart, Cut]);
-}
-
-/// Random calls, answered as by the storage in memory.
-#[tokio::test]
-async fn agrees_with_the_storage_in_memory() {
-    let factory = Single::new();
-    let storage = factory.open().await.unwrap();
-    let model = MemoryStorage::new();
-    for seed in 0..8 {
-        agrees_with_model(&storage, &model, seed, 250).await;
-    }
 }

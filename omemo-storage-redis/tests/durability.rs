@@ -198,9 +198,12 @@ async fn too_few_replicas() {
         "0",
     ]);
     let replica = replica_of(&server);
-    let waiting = options(&server).wait_for_replicas(1, Duration::from_millis(100));
+    let waiting = options(&server).wait_for_replicas(1, Duration::from_millis(500));
     let storage = waiting.open().await.unwrap();
-    put(&storage, &key("p", "i"), None, "value").await;
+    let first = creation(&key("p", "i"), "value");
+    until("the replica", || {
+        omemo_storage::blocking::wait(storage.commit(&account(), &first)).is_ok()
+    });
 
     replica.signal("-STOP");
     let create = creation(&key("p", "j"), "value");

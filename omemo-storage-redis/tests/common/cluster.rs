@@ -13,12 +13,14 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start(primaries: usize, with_replicas: bool) -> Self {
-        const ARGUMENTS: &[&str] = &[
-            "--appendonly yes --appendfsync always --cluster-enabled yes --cluster-node-timeout 1500",
-            "--cluster-allow-replica-migration no --repl-diskless-sync-delay 0",
-        ];
+        // A node that is only slow must not be taken for dead where nobody takes over.
+        let patience = if with_replicas { 3_000 } else { 30_000 };
+        let arguments = format!(
+            "--appendonly yes --appendfsync always --cluster-enabled yes --cluster-node-timeout {patience} \
+             --cluster-allow-replica-migration no --repl-diskless-sync-delay 0"
+        );
         let count = if with_replicas { 2 * primaries } else { primaries };
-        let nodes: Vec<Server> = (0..count).map(|_| Server::with(ARGUMENTS)).collect();
+        let nodes: Vec<Server> = (0..count).map(|_| Server::with(&[&arguments])).collect();
         let cluster = Self { nodes, primaries };
         cluster.join();
         cluster

@@ -161,7 +161,7 @@ impl Server {
         let mut words = words.split(' ');
         let mut command = cmd(words.next().unwrap());
         command.arg(words.collect::<Vec<_>>());
-        command.query(&mut self.connection())
+        command.query(&mut Client::open(self.url())?.get_connection()?)
     }
 
     /// How often a command was run, also by scripts.
