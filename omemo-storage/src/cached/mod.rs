@@ -10,7 +10,10 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{AccountId, Batch, Committed, Cursor, Page, Query, RecordInfo, Snapshot, Storage, StorageError};
+use crate::{
+    AccountId, Batch, Committed, Companion, Cursor, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
+    Transactional,
+};
 
 use flight::Flight;
 use state::{Found, State};
@@ -155,5 +158,27 @@ impl<S: Storage> Storage for Cached<S> {
     async fn purge(&self, account: &AccountId) -> Result<(), StorageError> {
         let _flight = Flight::of_account(&self.state, account);
         self.inner.purge(account).await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<S: Transactional> Transactional for Cached<S> {
+    type Transaction = S::Transaction;
+
+    async fn commit_with<C>(
+        &self,
+        account: &AccountId,
+        batch: &Batch,
+        companion: C,
+    ) -> Result<Committed, StorageError>
+    where
+        C: for<'t> FnOnce(&'t mut Self::Transaction) -> Companion<'t> + Send,
+    {
+        let flight = Flight::of_batch(&self.state, account, batch);
+        let committed = self.inner.commit_with(account, batch, companion).await;
+        if matches!(committed, Ok(Committed::Applied)) {
+            flight.applied();
+        }
+        committed
     }
 }

@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use crate::{AccountId, Cursor, Key, Page, Query, RecordInfo, Storage, StorageError};
 
 use super::Sealed;
+use super::error::not_sealed;
 use super::keys::key_record;
-use super::open::open;
+use super::open::Opened;
 
 /// How many bytes of values are loaded at once, to learn the names within: 4 MiB, or one value.
 const LOADED: usize = 4 << 20;
@@ -50,7 +51,7 @@ pub(super) async fn records<S: Storage>(
         let page = storage.inner.records(account, after.as_ref(), limit).await?;
         let mut listed = Vec::with_capacity(page.entries.len());
         for some in portions(&page.entries, &place) {
-            listed.extend(named(storage, account, some, &place).await?);
+            listed.extend(named(storage, account, some).await?);
         }
         if !listed.is_empty() || page.next.is_none() {
             return Ok(Page {
@@ -85,19 +86,13 @@ fn portions(entries: &[RecordInfo], place: &Key) -> Vec<Query> {
 async fn named<S: Storage>(
     storage: &Sealed<S>,
     account: &AccountId,
-    mut portion: Query,
-    place: &Key,
+    portion: Query,
 ) -> Result<Vec<RecordInfo>, StorageError> {
-    portion.records.insert(place.clone());
-    let sealed = storage.inner.load(account, &portion).await?;
-    let Some(keys) = storage.take_in(account, sealed.records.get(place), place)? else {
-        if sealed.records.is_empty() {
-            return Ok(Vec::new());
-        }
-        return Err(super::error::not_sealed());
-    };
-    let opened = open(&keys, account, sealed, place)?;
-    let records = opened.records.into_iter();
+    let Opened { keys, snapshot } = storage.load_opened(account, portion).await?;
+    if keys.is_none() && !snapshot.records.is_empty() {
+        return Err(not_sealed());
+    }
+    let records = snapshot.records.into_iter();
     Ok(records
         .map(|(key, record)| RecordInfo {
             key,

@@ -1,11 +1,13 @@
 //! Sealing a batch, under keys that it expects to be the account's.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::{
-    AccountId, Batch, Committed, ErrorKind, Key, Storage, StorageError, Value, WRAPPER_RECORDS, Write,
+    AccountId, Batch, Committed, Companion, CompanionError, ErrorKind, Key, Storage, StorageError,
+    Transactional, Value, WRAPPER_RECORDS, Write,
 };
 
 use super::cipher::NONCE;
@@ -22,26 +24,94 @@ pub(super) async fn commit<S: Storage>(
     account: &AccountId,
     batch: &Batch,
 ) -> Result<Committed, StorageError> {
-    batch.check()?;
-    let mut keys = match storage.known.get(account) {
-        Some(keys) => keys,
-        None => keys_for(storage, account, batch).await?,
-    };
-    for _ in 0..ATTEMPTS {
-        let sealed = seal(&keys, account, batch)?;
-        if storage.inner.commit(account, &sealed).await? == Committed::Applied {
-            return Ok(Committed::Applied);
+    let mut sealing = Sealing::begin(storage, account, batch).await?;
+    loop {
+        let committed = storage.inner.commit(account, &sealing.seal()?).await?;
+        if committed == Committed::Applied || !sealing.is_begun_anew().await? {
+            return Ok(committed);
         }
-        // Nothing was written. The caller's own expectations were the cause, unless the keys have changed: then the
-        // same batch is sent again, sealed by the new ones.
-        let current = keys_for(storage, account, batch).await?;
-        if current.revision() == keys.revision() {
-            return Ok(Committed::Conflict);
-        }
-        keys = current;
     }
-    // The account is purged all the time. Nothing was written, and whoever relied on something has to look again.
-    Ok(Committed::Conflict)
+}
+
+/// The same, with writes of the application in the same transaction.
+pub(super) async fn commit_with<S, C>(
+    storage: &Sealed<S>,
+    account: &AccountId,
+    batch: &Batch,
+    companion: C,
+) -> Result<Committed, StorageError>
+where
+    S: Transactional,
+    C: for<'t> FnOnce(&'t mut S::Transaction) -> Companion<'t> + Send,
+{
+    let mut sealing = Sealing::begin(storage, account, batch).await?;
+    let mut companion = Some(companion);
+    loop {
+        let sealed = sealing.seal()?;
+        let once = companion_of::<S, _>(|transaction| match companion.take() {
+            Some(companion) => companion(transaction),
+            None => Box::pin(async { Err(CompanionError::from("it has run already")) }),
+        });
+        let committed = storage.inner.commit_with(account, &sealed, once).await?;
+        // If it did run, and all vanished with a conflict, it cannot run again: that is for the caller to see to.
+        if committed == Committed::Applied || companion.is_none() || !sealing.is_begun_anew().await? {
+            return Ok(committed);
+        }
+    }
+}
+
+/// Says for how long what a closure returns lives, which is not seen where it is written.
+fn companion_of<S, C>(companion: C) -> C
+where
+    S: Transactional,
+    C: for<'t> FnOnce(&'t mut S::Transaction) -> Companion<'t> + Send,
+{
+    companion
+}
+
+/// A batch, and the keys it is sealed by for now.
+struct Sealing<'a, S> {
+    storage: &'a Sealed<S>,
+    account: &'a AccountId,
+    batch: &'a Batch,
+    keys: Arc<AccountKeys>,
+    attempts: usize,
+}
+
+impl<'a, S: Storage> Sealing<'a, S> {
+    async fn begin(
+        storage: &'a Sealed<S>,
+        account: &'a AccountId,
+        batch: &'a Batch,
+    ) -> Result<Self, StorageError> {
+        batch.check()?;
+        let keys = match storage.known.get(account) {
+            Some(keys) => keys,
+            None => keys_for(storage, account, batch).await?,
+        };
+        Ok(Self {
+            storage,
+            account,
+            batch,
+            keys,
+            attempts: 1,
+        })
+    }
+
+    fn seal(&self) -> Result<Batch, StorageError> {
+        seal(&self.keys, self.account, self.batch)
+    }
+
+    /// After a conflict, so nothing was written: whether the account has other keys by now, and the same batch shall be
+    /// sent again, sealed by those. Otherwise the caller's own expectations were the cause; or the account is purged all
+    /// the time, and whoever relied on something had better look again.
+    async fn is_begun_anew(&mut self) -> Result<bool, StorageError> {
+        let current = keys_for(self.storage, self.account, self.batch).await?;
+        let anew = current.revision() != self.keys.revision() && self.attempts < ATTEMPTS;
+        self.keys = current;
+        self.attempts += 1;
+        Ok(anew)
+    }
 }
 
 /// The keys to seal a batch by: loaded, or created for an account that has none. If a batch has nothing to put into such
@@ -75,8 +145,11 @@ async fn create<S: Storage>(
         let anything = storage.inner.records(account, None, 1).await?;
         if !anything.entries.is_empty() {
             // By now somebody else has created them, or they are records of another kind.
-            let keys = storage.fetch_keys(account).await?.0;
-            return keys.ok_or_else(not_sealed);
+            match storage.fetch_keys(account).await? {
+                (Some(keys), _) => return Ok(keys),
+                (None, true) if storage.is_stale(account, None).await? => continue,
+                (None, _) => return Err(not_sealed()),
+            }
         }
         let secrets = Secrets::generate()?;
         let id = prf::random_id()?;

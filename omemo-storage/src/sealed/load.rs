@@ -3,9 +3,7 @@
 use crate::{AccountId, Query, Snapshot, Storage, StorageError};
 
 use super::error::keys_keep_changing;
-use super::keys::key_record;
 use super::names::{KeyHasher, Names};
-use super::open::open;
 use super::{ATTEMPTS, Sealed};
 
 pub(super) async fn load<S: Storage>(
@@ -16,7 +14,6 @@ pub(super) async fn load<S: Storage>(
     if query.is_empty() {
         return storage.inner.load(account, query).await;
     }
-    let place = key_record()?;
     let mut keys = match storage.known.get(account) {
         Some(keys) => keys,
         None => match storage.fetch_keys(account).await? {
@@ -25,15 +22,14 @@ pub(super) async fn load<S: Storage>(
         },
     };
     for _ in 0..ATTEMPTS {
-        let mut sealed = hashed(keys.names(), query)?;
-        sealed.records.insert(place.clone());
-        let snapshot = storage.inner.load(account, &sealed).await?;
-        let Some(current) = storage.take_in(account, snapshot.records.get(&place), &place)? else {
+        let hashed = hashed(keys.names(), query)?;
+        let opened = storage.load_opened(account, hashed).await?;
+        let Some(current) = opened.keys else {
             // Purged meanwhile: what has no keys has nothing.
-            return Ok(nothing(snapshot.from_cache));
+            return Ok(nothing(opened.snapshot.from_cache));
         };
         if current.names().is_same(keys.names()) {
-            return open(&current, account, snapshot, &place);
+            return Ok(opened.snapshot);
         }
         // Purged and created anew: the names that were asked for are not those of the records.
         keys = current;

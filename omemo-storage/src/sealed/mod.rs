@@ -20,7 +20,8 @@ use core::fmt;
 use core::num::NonZeroUsize;
 
 use crate::{
-    AccountId, Batch, Committed, Cursor, Key, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
+    AccountId, Batch, Committed, Companion, Cursor, Key, Page, Query, RecordInfo, Snapshot, Storage,
+    StorageError, Transactional,
 };
 
 use known::Known;
@@ -91,7 +92,8 @@ const ATTEMPTS: usize = 64;
 /// does not notice a removed record. Whoever opens a sealed storage without sealing sees an account without any of the
 /// records it looks for; the other way around, an account written without sealing is refused when it is written.
 ///
-/// Beside [`Cached`](crate::Cached), put the cache outside: `Cached<Sealed<S>>` decrypts what it keeps only once.
+/// Beside [`Cached`](crate::Cached), put the cache outside: `Cached<Sealed<S>>` decrypts what it keeps only once. Inside it
+/// works as well, and keeps what is sealed.
 pub struct Sealed<S> {
     inner: S,
     keyring: Keyring,
@@ -154,6 +156,23 @@ impl<S: Storage> Storage for Sealed<S> {
         let purged = self.inner.purge(account).await;
         self.known.forget(account);
         purged
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<S: Transactional> Transactional for Sealed<S> {
+    type Transaction = S::Transaction;
+
+    async fn commit_with<C>(
+        &self,
+        account: &AccountId,
+        batch: &Batch,
+        companion: C,
+    ) -> Result<Committed, StorageError>
+    where
+        C: for<'t> FnOnce(&'t mut Self::Transaction) -> Companion<'t> + Send,
+    {
+        commit::commit_with(self, account, batch, companion).await
     }
 }
 

@@ -3,11 +3,12 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
-use crate::{AccountId, Key, Record, Snapshot, Storage, StorageError};
+use crate::{AccountId, Batch, Committed, Key, Query, Record, Revision, Snapshot, Storage, StorageError};
 
+use super::commit::commit_for_certain;
 use super::keys::{AccountKeys, key_record};
 use super::value::Opener;
-use super::{Sealed, key_query, key_record as wrapping};
+use super::{Sealed, key_query, key_record as wrapping, prf};
 
 impl<S: Storage> Sealed<S> {
     /// Loads an account's keys; `None` if it has none. The other answer: whether that comes from a cache.
@@ -45,8 +46,58 @@ impl<S: Storage> Sealed<S> {
     }
 }
 
+/// What the storage inside has answered to a query.
+pub(super) struct Opened {
+    /// The account's keys at that moment, if it has any.
+    pub(super) keys: Option<Arc<AccountKeys>>,
+    /// Every record but the key record: opened, if there are keys.
+    pub(super) snapshot: Snapshot,
+}
+
+impl<S: Storage> Sealed<S> {
+    /// Loads what a query asks for by hashed names, and the account's keys with it.
+    pub(super) async fn load_opened(
+        &self,
+        account: &AccountId,
+        mut query: Query,
+    ) -> Result<Opened, StorageError> {
+        let place = key_record()?;
+        query.records.insert(place.clone());
+        let mut is_first = true;
+        loop {
+            let snapshot = self.inner.load(account, &query).await?;
+            let from_cache = snapshot.from_cache;
+            let Some(keys) = self.take_in(account, snapshot.records.get(&place), &place)? else {
+                return Ok(Opened { keys: None, snapshot });
+            };
+            match open(&keys, account, snapshot, &place) {
+                // A cache inside may have keys of before and a record of after a rotation.
+                Err(_) if from_cache && is_first && self.is_stale(account, keys.revision()).await? => {
+                    is_first = false;
+                }
+                opened => {
+                    let keys = Some(keys);
+                    return opened.map(|snapshot| Opened { keys, snapshot });
+                }
+            }
+        }
+    }
+
+    /// Whether the key record is not what it was believed to be. A cache inside learns it as well.
+    pub(super) async fn is_stale(
+        &self,
+        account: &AccountId,
+        believed: Option<Revision>,
+    ) -> Result<bool, StorageError> {
+        let mut validation = Batch::new(prf::random_id()?);
+        validation.expect(key_record()?, believed);
+        let validated = commit_for_certain(&self.inner, account, &validation).await?;
+        Ok(validated == Committed::Conflict)
+    }
+}
+
 /// Opens every record of a snapshot of the storage inside but the key record.
-pub(super) fn open(
+fn open(
     keys: &AccountKeys,
     account: &AccountId,
     sealed: Snapshot,
