@@ -113,6 +113,7 @@ impl Work {
 /// Adds one to the records. After an error that promises that nothing was written, it begins anew with another batch.
 fn write<S: Storage>(handle: &S, account: &AccountId, applied: &AtomicUsize) {
     let batch = raising(insist(|| wait(handle.load(account, &all_records()))).records);
+    let mut unknown = false;
     for _ in 0..ATTEMPTS {
         match wait(handle.commit(account, &batch)) {
             Ok(Committed::Applied) => {
@@ -121,7 +122,12 @@ fn write<S: Storage>(handle: &S, account: &AccountId, applied: &AtomicUsize) {
             }
             Ok(Committed::Conflict) => return,
             Err(error) => match error.retry() {
-                Retry::SameBatch => thread::sleep(PAUSE),
+                Retry::SameBatch => {
+                    unknown = true;
+                    thread::sleep(PAUSE);
+                }
+                // This call wrote nothing; whether an earlier one did is as unknown as before.
+                Retry::Later if unknown => thread::sleep(PAUSE),
                 Retry::Later => return thread::sleep(PAUSE),
                 Retry::Never => panic!("{error}"),
             },
