@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use common::{Hooked, batch, commit, key, load, put, query, romeo, text, value};
@@ -21,6 +22,8 @@ type Notes = Arc<Mutex<Vec<&'static str>>>;
 struct WithNotes {
     inner: Hooked<MemoryStorage>,
     notes: Notes,
+    /// The next transaction is found to conflict when it ends, and all of it vanishes.
+    vanishes: AtomicBool,
 }
 
 impl Storage for WithNotes {
@@ -62,6 +65,12 @@ impl Transactional for WithNotes {
     where
         C: for<'t> FnOnce(&'t mut Notes) -> Companion<'t> + Send,
     {
+        if self.vanishes.swap(false, Ordering::Relaxed) {
+            // What is noted here is gone.
+            companion(&mut Notes::default()).await.unwrap();
+            let _ = self.inner.load(account, &Query::new()).await?;
+            return Ok(Committed::Conflict);
+        }
         let committed = self.inner.commit(account, batch).await?;
         if committed == Committed::Applied {
             let written = companion(&mut self.notes.clone()).await;
@@ -98,7 +107,7 @@ fn a_rotation_on_the_way_neither_repeats_nor_loses_the_applications_writes() {
     let storage = Sealed::new(
         WithNotes {
             inner: Hooked::new(memory.clone()),
-            notes: Notes::default(),
+            ..WithNotes::default()
         },
         master(),
     );
@@ -116,6 +125,29 @@ fn a_rotation_on_the_way_neither_repeats_nor_loses_the_applications_writes() {
     stale.put(place.clone(), Some(revision), text("stale"));
     assert_eq!(commit_with(&storage, &stale, "never noted"), Committed::Conflict);
     assert_eq!(*storage.inner().notes.lock().unwrap(), ["noted"]);
+}
+
+#[test]
+fn writes_that_ran_and_vanished_are_the_callers_to_repeat() {
+    let memory = MemoryStorage::new();
+    let inner = WithNotes {
+        inner: Hooked::new(memory.clone()),
+        ..WithNotes::default()
+    };
+    let storage = Sealed::new(inner, master());
+    let place = key("p", "a");
+    let revision = put(&storage, &romeo(), &place, None, "before");
+    // The keys are renewed as well, which by itself would be a reason to send the batch again.
+    let operator = Sealed::new(memory, master());
+    storage.inner().inner.after_next_load(move || {
+        wait(operator.renew_data_key(&romeo())).unwrap();
+    });
+    storage.inner().vanishes.store(true, Ordering::Relaxed);
+    let mut next = batch();
+    next.put(place.clone(), Some(revision), text("after"));
+    assert_eq!(commit_with(&storage, &next, "first"), Committed::Conflict);
+    assert_eq!(commit_with(&storage, &next, "second"), Committed::Applied);
+    assert_eq!(*storage.inner().notes.lock().unwrap(), ["second"]);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::{
 
 use super::cipher::NONCE;
 use super::error::{keys_keep_changing, not_sealed};
+use super::hasher::Hasher;
 use super::keys::{AccountKeys, Secrets, key_record};
-use super::names::KeyHasher;
 use super::value::Sealer;
 use super::{ATTEMPTS, Sealed, key_record as wrapping, prf};
 
@@ -99,7 +99,12 @@ impl<'a, S: Storage> Sealing<'a, S> {
     }
 
     fn seal(&self) -> Result<Batch, StorageError> {
-        seal(&self.keys, self.account, self.batch)
+        seal(
+            self.storage.hashed.hasher(self.keys.names()),
+            &self.keys,
+            self.account,
+            self.batch,
+        )
     }
 
     /// After a conflict, so nothing was written: whether the account has other keys by now, and the same batch shall be
@@ -148,7 +153,11 @@ async fn create<S: Storage>(
             match storage.fetch_keys(account).await? {
                 (Some(keys), _) => return Ok(keys),
                 (None, true) if storage.is_stale(account, None).await? => continue,
-                (None, _) => return Err(not_sealed()),
+                // The same record before and after: it was there meanwhile too, and not just purged.
+                (None, _) if storage.inner.records(account, None, 1).await? == anything => {
+                    return Err(not_sealed());
+                }
+                (None, _) => continue,
             }
         }
         let secrets = Secrets::generate()?;
@@ -196,19 +205,24 @@ pub(super) async fn commit_for_certain<S: Storage>(
 }
 
 /// The batch as the storage inside gets it.
-fn seal(keys: &AccountKeys, account: &AccountId, batch: &Batch) -> Result<Batch, StorageError> {
+fn seal(
+    mut hasher: Hasher<'_>,
+    keys: &AccountKeys,
+    account: &AccountId,
+    batch: &Batch,
+) -> Result<Batch, StorageError> {
     let mut sealed = batch.wrapping();
     sealed.expect(key_record()?, keys.revision());
-    let mut hasher = KeyHasher::new(keys.names());
     let mut values: Vec<(&Key, Key, &Value, _)> = Vec::new();
     for (key, stake) in batch.stakes() {
-        let hashed = hasher.hash(key)?;
+        let hashed = hasher.key(key)?;
         match &stake.write {
             Write::Keep => sealed.expect(hashed, stake.expected),
             Write::Delete => sealed.delete(hashed, stake.expected),
             Write::Put(value) => values.push((key, hashed, value, stake.expected)),
         }
     }
+    drop(hasher);
     if values.is_empty() {
         return Ok(sealed);
     }

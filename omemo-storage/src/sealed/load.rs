@@ -3,7 +3,7 @@
 use crate::{AccountId, Query, Snapshot, Storage, StorageError};
 
 use super::error::keys_keep_changing;
-use super::names::{KeyHasher, Names};
+use super::hasher::Hasher;
 use super::{ATTEMPTS, Sealed};
 
 pub(super) async fn load<S: Storage>(
@@ -22,7 +22,7 @@ pub(super) async fn load<S: Storage>(
         },
     };
     for _ in 0..ATTEMPTS {
-        let hashed = hashed(keys.names(), query)?;
+        let hashed = hashed(storage.hashed.hasher(keys.names()), query)?;
         let opened = storage.load_opened(account, hashed).await?;
         let Some(current) = opened.keys else {
             // Purged meanwhile: what has no keys has nothing.
@@ -45,14 +45,15 @@ fn nothing(from_cache: bool) -> Snapshot {
 }
 
 /// What the query asks for, by the names in the storage.
-fn hashed(names: &Names, query: &Query) -> Result<Query, StorageError> {
-    let mut hasher = KeyHasher::new(names);
-    let mut hashed = Query::new();
-    for partition in &query.partitions {
-        hashed.partitions.insert(names.partition(partition)?.name);
-    }
-    for key in &query.records {
-        hashed.records.insert(hasher.hash(key)?);
-    }
-    Ok(hashed)
+fn hashed(mut hasher: Hasher<'_>, query: &Query) -> Result<Query, StorageError> {
+    let partitions = query.partitions.iter();
+    let partitions = partitions.map(|name| hasher.partition(name).map(|hashed| hashed.name));
+    Ok(Query {
+        partitions: partitions.collect::<Result<_, _>>()?,
+        records: query
+            .records
+            .iter()
+            .map(|key| hasher.key(key))
+            .collect::<Result<_, _>>()?,
+    })
 }

@@ -4,6 +4,7 @@ mod admin;
 mod cipher;
 mod commit;
 mod error;
+mod hasher;
 mod key_record;
 mod keys;
 mod known;
@@ -24,6 +25,7 @@ use crate::{
     StorageError, Transactional,
 };
 
+use hasher::HashedNames;
 use known::Known;
 
 pub use master::{Keyring, MasterKey};
@@ -98,6 +100,7 @@ pub struct Sealed<S> {
     inner: S,
     keyring: Keyring,
     known: Known,
+    hashed: HashedNames,
 }
 
 impl<S> Sealed<S> {
@@ -107,6 +110,7 @@ impl<S> Sealed<S> {
             inner,
             keyring: keyring.into(),
             known: Known::new(KNOWN_ACCOUNTS),
+            hashed: HashedNames::new(),
         }
     }
 

@@ -1,14 +1,12 @@
 //! What stands in the storage in place of the names.
 
-use alloc::string::String;
-
 use crate::{Key, Name, StorageError};
 
 use super::error::damaged;
 use super::prf::Prf;
 
 /// How many bytes of a hash are kept: 16. Two of an account's names would meet after 2^64 of them.
-const KEPT: usize = 16;
+pub(super) const KEPT: usize = 16;
 
 /// Hashes the names of one account. An item's hash depends on its partition, so that equal items of different
 /// partitions do not show.
@@ -38,6 +36,11 @@ impl Names {
         self.id == other.id
     }
 
+    /// What all have that hash alike, and no others.
+    pub(super) fn id(&self) -> [u8; KEPT] {
+        self.id
+    }
+
     pub(super) fn partition(&self, name: &Name) -> Result<HashedPartition, StorageError> {
         let hash = kept(&self.key, &[b"p", name.as_str().as_bytes()]);
         let name = in_hex(&hash)?;
@@ -53,29 +56,6 @@ impl Names {
     }
 }
 
-/// Hashes keys that come in order: the partition of the one before is not hashed again.
-pub(super) struct KeyHasher<'a> {
-    names: &'a Names,
-    last: Option<(Name, HashedPartition)>,
-}
-
-impl<'a> KeyHasher<'a> {
-    pub(super) fn new(names: &'a Names) -> Self {
-        Self { names, last: None }
-    }
-
-    pub(super) fn hash(&mut self, key: &Key) -> Result<Key, StorageError> {
-        if let Some((name, hashed)) = &self.last
-            && *name == key.partition
-        {
-            return self.names.item(hashed, &key.item);
-        }
-        let hashed = self.names.partition(&key.partition)?;
-        let (_, hashed) = self.last.insert((key.partition.clone(), hashed));
-        self.names.item(hashed, &key.item)
-    }
-}
-
 fn kept(key: &Prf, parts: &[&[u8]]) -> [u8; KEPT] {
     let mut kept = [0; KEPT];
     for (to, from) in kept.iter_mut().zip(key.of(parts).iter()) {
@@ -86,11 +66,15 @@ fn kept(key: &Prf, parts: &[&[u8]]) -> [u8; KEPT] {
 
 fn in_hex(hash: &[u8; KEPT]) -> Result<Name, StorageError> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * KEPT);
-    for byte in hash {
-        for digit in [byte >> 4, byte & 0xf] {
-            text.extend(DIGITS.get(usize::from(digit)).map(|digit| char::from(*digit)));
+    let mut text = [0; 2 * KEPT];
+    for ([high, low], byte) in text.as_chunks_mut().0.iter_mut().zip(hash) {
+        for (to, digit) in [(high, byte >> 4), (low, byte & 0xf)] {
+            *to = DIGITS.get(usize::from(digit)).copied().unwrap_or_default();
         }
     }
-    Name::new(&text).map_err(|invalid| damaged("a hashed name").with_source(invalid))
+    let name = core::str::from_utf8(&text).map(Name::new);
+    match name {
+        Ok(Ok(name)) => Ok(name),
+        _ => Err(damaged("a hashed name")),
+    }
 }

@@ -27,8 +27,8 @@ impl<'a> Place<'a> {
             item.as_bytes(),
             self.account.as_str().as_bytes(),
         ] {
-            // Lengths keep neighbours apart; a name has at most 4,096 bytes.
-            self.bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            // Lengths keep neighbours apart; none is above 4,096 bytes.
+            self.bytes.extend_from_slice(&(part.len() as u16).to_be_bytes());
             self.bytes.extend_from_slice(part);
         }
         &self.bytes

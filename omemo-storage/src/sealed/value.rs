@@ -89,11 +89,14 @@ impl<'a> Sealer<'a> {
 /// How many ciphers are kept while a snapshot is opened. Records of one commit share one.
 const CIPHERS: usize = 64;
 
+/// Which cipher: that of a data key's number and a commit.
+type CipherId = (u32, Revision);
+
 /// Opens the values of one snapshot.
 pub(super) struct Opener<'a> {
     keys: &'a AccountKeys,
     place: Place<'a>,
-    ciphers: BTreeMap<(u32, Revision), Cipher>,
+    ciphers: BTreeMap<CipherId, Cipher>,
     /// The partition of the record before, which is often that of the next.
     partition: Option<Name>,
 }
