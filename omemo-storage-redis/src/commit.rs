@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use omemo_storage::{Batch, Committed, ErrorKind, Key, Name, Stake, StorageError, Write};
+use omemo_storage::{Batch, Committed, ErrorKind, Key, Name, Stake, StorageError, Value, Write};
 use redis::Value as Answer;
 
 use crate::client::{Call, Servers};
@@ -89,6 +89,15 @@ fn comes_or_goes(batch: &Batch) -> bool {
 
 /// The arguments for one hash, in the order that the script reads. `buffer` is for use here.
 fn arguments(call: &mut Call, batch: &Batch, stakes: &[Named<'_>], buffer: &mut Vec<u8>) {
+    if let [(key, stake)] = stakes
+        && let Write::Put(value) = &stake.write
+    {
+        let expected = stake.expected.as_ref();
+        call.arg("put");
+        call.arg(expected.map_or(&[][..], |revision| revision.as_bytes()));
+        put(call, batch, key, value, buffer);
+        return;
+    }
     let puts = || {
         stakes.iter().filter_map(|(key, stake)| match &stake.write {
             Write::Put(value) => Some((key, value, stake)),
@@ -116,13 +125,18 @@ fn arguments(call: &mut Call, batch: &Batch, stakes: &[Named<'_>], buffer: &mut 
     call.arg(buffer.as_slice());
     call.arg(absent);
     for (key, value, _) in puts() {
-        call.arg(key.item.as_str());
-        buffer.clear();
-        buffer.extend_from_slice(batch.id().as_bytes());
-        buffer.extend_from_slice(value.as_bytes());
-        call.arg(buffer.as_slice());
+        put(call, batch, key, value, buffer);
     }
     for (key, _) in deletes().chain(keeps()) {
         call.arg(key.item.as_str());
     }
+}
+
+/// The item, and what is stored there.
+fn put(call: &mut Call, batch: &Batch, key: &Key, value: &Value, buffer: &mut Vec<u8>) {
+    call.arg(key.item.as_str());
+    buffer.clear();
+    buffer.extend_from_slice(batch.id().as_bytes());
+    buffer.extend_from_slice(value.as_bytes());
+    call.arg(buffer.as_slice());
 }

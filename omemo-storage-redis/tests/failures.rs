@@ -338,6 +338,7 @@ async fn commands_that_are_not_permitted() {
         let mut all = batch();
         all.put(key("a", "i"), None, text("value"));
         all.put(key("a", "j"), None, text("value"));
+        all.put(key("b", "i"), None, text("value"));
         all.delete(key("kept", "i"), Some(kept));
         let error = storage.commit(&account(), &all).await.unwrap_err();
         assert_error(&error, ErrorKind::Misconfigured, "may not run");

@@ -4,9 +4,10 @@
 -- migrates, that would fail.
 -- KEYS: the account's commits, its partitions, the accounts of the slot; then a hash for each partition of the batch.
 -- ARGV: the commit's id; the account; for how many milliseconds ids are remembered; whether records may come or go.
--- Then for each hash: how many records are put, deleted and kept; the expected revisions of those that must be there, one
--- after the other; the places of those that must not, each followed by a comma; items and values put; items deleted;
--- items kept.
+-- Then for each hash of which one record is put, and no other is named: "put"; the expected revision, or nothing; its
+-- item; its value. For each other hash: how many records are put, deleted and kept; the expected revisions of those that
+-- must be there, one after the other; the places of those that must not, each followed by a comma; items and values put;
+-- items deleted; items kept.
 local CHUNK = 3500
 local FIRST_HASH, FIRST_ARGUMENT = 4, 5
 local call, sub, permitted = redis.call, string.sub, redis.acl_check_cmd
@@ -23,10 +24,10 @@ if call('ZSCORE', commits, id) then
 end
 
 -- Whether the records of a hash are as expected. Reading also finds a key of another type.
-local function holds(hash, items, count, revisions, absent)
+local function holds(hash, items, revisions, absent)
     local found, missing, last = {}, {}, 0
-    for first = 1, count, CHUNK do
-        local values = call('HMGET', hash, unpack(items, first, math.min(first + CHUNK - 1, count)))
+    for first = 1, #items, CHUNK do
+        local values = call('HMGET', hash, unpack(items, first, math.min(first + CHUNK - 1, #items)))
         for n = 1, #values do
             local value = values[n]
             if value then
@@ -42,32 +43,31 @@ end
 
 local at, puts_any, deletes_any = FIRST_ARGUMENT, false, false
 for key = FIRST_HASH, #KEYS do
-    local puts, deletes, keeps = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local revisions, absent = ARGV[at + 3], ARGV[at + 4]
-    local count = puts + deletes + keeps
-    at = at + 5
-    if count == 1 then
-        local value = call('HGET', KEYS[key], ARGV[at])
-        if (value and sub(value, 1, 16) or '') ~= revisions then
+    if ARGV[at] == 'put' then
+        local value = call('HGET', KEYS[key], ARGV[at + 2])
+        if (value and sub(value, 1, 16) or '') ~= ARGV[at + 1] then
             return 0
         end
-        at = at + 2 * puts
+        at = at + 4
+        puts_any = true
     else
-        local items = {}
+        local puts, deletes, keeps = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+        local revisions, absent, items = ARGV[at + 3], ARGV[at + 4], {}
+        at = at + 5
         for n = 1, puts do
             items[n] = ARGV[at]
             at = at + 2
         end
-        for n = puts + 1, count do
-            items[n] = ARGV[at + n - puts - 1]
+        for n = puts + 1, puts + deletes + keeps do
+            items[n] = ARGV[at]
+            at = at + 1
         end
-        if not holds(KEYS[key], items, count, revisions, absent) then
+        if not holds(KEYS[key], items, revisions, absent) then
             return 0
         end
+        puts_any = puts_any or puts > 0
+        deletes_any = deletes_any or deletes > 0
     end
-    at = at + deletes + keeps
-    puts_any = puts_any or puts > 0
-    deletes_any = deletes_any or deletes > 0
 end
 if not (permitted('ZADD', commits, 0, id) and permitted('PEXPIRE', commits, 1)
         and permitted('ZREMRANGEBYSCORE', commits, 0, 0) and permitted('PTTL', commits))
@@ -89,38 +89,52 @@ call('ZREMRANGEBYSCORE', commits, '-inf', now - remembered)
 if call('PTTL', commits) < remembered then
     call('PEXPIRE', commits, 2 * remembered)
 end
+
+-- A partition's name follows "p:" where the partitions' key has "partitions".
+local function came(hash)
+    partitions_left = partitions_left + call('SADD', partitions, sub(hash, #partitions - 7))
+    if partitions_left == 1 then
+        call('ZADD', accounts, 0, account)
+    end
+end
+
+local function went(hash)
+    partitions_left = partitions_left - call('SREM', partitions, sub(hash, #partitions - 7))
+    if partitions_left == 0 then
+        call('ZREM', accounts, account)
+    end
+end
+
 at = FIRST_ARGUMENT
 for key = FIRST_HASH, #KEYS do
-    local puts, deletes, keeps = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    at = at + 4
-    local created = 0
-    for first = 1, 2 * puts, 2 * CHUNK do
-        local last = math.min(first + 2 * CHUNK - 1, 2 * puts)
-        created = created + call('HSET', KEYS[key], unpack(ARGV, at + first, at + last))
-    end
-    at = at + 2 * puts
-    if comes_or_goes then
-        -- The partition's name follows "p:" where the partitions' key has "partitions".
-        local partition = sub(KEYS[key], #partitions - 7)
+    local hash, created = KEYS[key], 0
+    if ARGV[at] == 'put' then
+        created = call('HSET', hash, ARGV[at + 2], ARGV[at + 3])
+        at = at + 4
         if created > 0 then
-            partitions_left = partitions_left + call('SADD', partitions, partition)
-            if partitions_left == 1 then
-                call('ZADD', accounts, 0, account)
-            end
+            came(hash)
         end
-        local left = deletes > 0 and call('HLEN', KEYS[key])
-        for first = 1, left and left > 0 and deletes or 0, CHUNK do
+    else
+        local puts, deletes, keeps = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+        at = at + 4
+        for first = 1, 2 * puts, 2 * CHUNK do
+            local last = math.min(first + 2 * CHUNK - 1, 2 * puts)
+            created = created + call('HSET', hash, unpack(ARGV, at + first, at + last))
+        end
+        at = at + 2 * puts
+        if created > 0 then
+            came(hash)
+        end
+        local left = deletes > 0 and call('HLEN', hash) or 0
+        for first = 1, left > 0 and deletes or 0, CHUNK do
             local last = math.min(first + CHUNK - 1, deletes)
-            left = left - call('HDEL', KEYS[key], unpack(ARGV, at + first, at + last))
+            left = left - call('HDEL', hash, unpack(ARGV, at + first, at + last))
             if left == 0 then
-                partitions_left = partitions_left - call('SREM', partitions, partition)
-                if partitions_left == 0 then
-                    call('ZREM', accounts, account)
-                end
+                went(hash)
                 break
             end
         end
+        at = at + deletes + keeps + 1
     end
-    at = at + deletes + keeps + 1
 end
 return 1

@@ -192,7 +192,7 @@ impl Drop for Server {
 fn watchdog(folder: &Path) -> Child {
     const SCRIPT: &str = r#"trap '' INT
         while read -r told; do process=$told; done
-        if [ -n "$process" ]; then kill -9 "$process"; fi
+        case "$(ps -o comm= -p "${process:-0}")" in redis-se*) kill -9 "$process";; esac
         sleep 0.1
         rm -rf "$1""#;
     Command::new("sh")
