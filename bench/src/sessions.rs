@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use getrandom::SysRng;
 use omemo_sansio::keys::{IdentityKey, IdentityKeyPair, KeyPair};
 use omemo_sansio::protocol::{Message, Omemo2, Protocol};
-use omemo_sansio::ratchet::{Accepted, Limits, OwnKeys, Session, SkippedKeys};
+use omemo_sansio::ratchet::{Accepted, OwnKeys, Session, SkipLimits, SkippedKeys};
 use omemo_sansio::{Bundle, PreKeyId, PublicSignedPreKey, Timestamp};
 use rand_core::UnwrapErr;
 
@@ -71,7 +71,7 @@ impl Published {
             own,
             &key_exchange,
             &incoming.message,
-            Limits::default(),
+            SkipLimits::default(),
             now,
             &mut rng(),
         )?)
@@ -140,7 +140,7 @@ impl Pair {
 fn send(from: &mut Session, identity: &IdentityKey, to: &mut Session) -> Result<(), Failure> {
     let sealed = from.encrypt(&Omemo2, identity, &PLAINTEXT)?;
     let message = Omemo2.parse(&sealed.data)?.message;
-    to.decrypt(&Omemo2, &message, None, Limits::default(), &mut rng())?;
+    to.decrypt(&Omemo2, &message, None, SkipLimits::default(), &mut rng())?;
     Ok(())
 }
 
@@ -179,7 +179,7 @@ impl Receiving {
     pub(crate) fn next_in_order(&mut self) -> Result<(), Failure> {
         let message = self.next()?;
         self.session
-            .decrypt(&Omemo2, &message, None, Limits::default(), &mut rng())?;
+            .decrypt(&Omemo2, &message, None, SkipLimits::default(), &mut rng())?;
         Ok(())
     }
 
@@ -189,7 +189,7 @@ impl Receiving {
         let message = self.next()?;
         let skipped = Some(&mut self.skipped);
         self.session
-            .decrypt(&Omemo2, &message, skipped, Limits::default(), &mut rng())?;
+            .decrypt(&Omemo2, &message, skipped, SkipLimits::default(), &mut rng())?;
         Ok(())
     }
 }

@@ -7,6 +7,8 @@ use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
 
 pub mod faults;
+pub mod life;
+mod scene;
 pub mod storage;
 #[cfg(feature = "vectors")]
 pub mod vectors;

@@ -8,6 +8,7 @@
 mod vectors {
     mod changed;
     mod fixture;
+    mod kinds;
     mod recorded;
     mod refused;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Devices of python-omemo (backend twomemo, urn:xmpp:omemo:2), driven over stdin and stdout.
+"""Devices of python-omemo (backends twomemo and oldmemo), driven over stdin and stdout.
 
 Each line is one JSON object. The harness sends commands, one at a time:
 
@@ -12,7 +12,7 @@ asks for what an XMPP client would ask its server:
     {"call": 7, "op": "download_bundle", "device": "desktop", "jid": "romeo@montague.lit", "device_id": 1234}
 
 and the harness answers {"call": 7, "ok": ...} or {"call": 7, "error": "..."}. Bundles, device lists and messages cross
-as the XML that stands in stanzas and PEP items. The methods of `Peer` are the commands.
+as the XML that stands in stanzas and PEP items, with their namespace. The methods of `Peer` are the commands.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ import sys
 import xml.etree.ElementTree as ET
 from typing import Any, Awaitable, Callable, Dict, FrozenSet, Optional, TextIO, Type
 
+import oldmemo
+import oldmemo.etree
 import omemo
 import twomemo
 import twomemo.etree
 from omemo.storage import Just, Maybe, Nothing
 
-NAMESPACE: str = twomemo.twomemo.NAMESPACE
+OMEMO_2: str = twomemo.twomemo.NAMESPACE
+LEGACY: str = oldmemo.oldmemo.NAMESPACE
 LONGEST_LINE = 1 << 26
 
 UNDECIDED = "undecided"
@@ -105,7 +108,7 @@ class MemoryStorage(omemo.Storage):
     """Keeps everything as JSON, as a storage on disk would."""
 
     def __init__(self) -> None:
-        super().__init__(disable_cache=True)
+        super().__init__()
         self._values: Dict[str, str] = {}
 
     async def _load(self, key: str) -> Maybe[omemo.JSONType]:
@@ -119,47 +122,53 @@ class MemoryStorage(omemo.Storage):
         self._values.pop(key, None)
 
 
+def etree(namespace: str) -> Any:
+    """The module that reads and writes the XML of a protocol."""
+
+    return {OMEMO_2: twomemo.etree, LEGACY: oldmemo.etree}[namespace]
+
+
+def serialize(message: omemo.Message) -> str:
+    return to_text(etree(message.namespace).serialize_message(message))
+
+
 def session_manager(link: Link, name: str, own_jid: str) -> Type[omemo.SessionManager]:
     """The session manager class of one device: python-omemo wants its network as static methods."""
-
-    def check(namespace: str) -> None:
-        if namespace != NAMESPACE:
-            raise omemo.UnknownNamespace(namespace)
 
     class Manager(omemo.SessionManager):
         @staticmethod
         async def _upload_bundle(bundle: omemo.Bundle) -> None:
-            assert isinstance(bundle, twomemo.twomemo.BundleImpl)
-            xml = to_text(twomemo.etree.serialize_bundle(bundle))
-            await link.call("upload_bundle", device=name, jid=own_jid, device_id=bundle.device_id, xml=xml)
+            namespace = bundle.namespace
+            xml = to_text(etree(namespace).serialize_bundle(bundle))
+            await link.call(
+                "upload_bundle", device=name, namespace=namespace, jid=own_jid, device_id=bundle.device_id, xml=xml
+            )
 
         @staticmethod
         async def _download_bundle(namespace: str, bare_jid: str, device_id: int) -> omemo.Bundle:
-            check(namespace)
-            xml = await link.call("download_bundle", device=name, jid=bare_jid, device_id=device_id)
+            xml = await link.call(
+                "download_bundle", device=name, namespace=namespace, jid=bare_jid, device_id=device_id
+            )
             if xml is None:
                 raise omemo.BundleNotFound(f"{bare_jid} {device_id}")
             try:
-                return twomemo.etree.parse_bundle(ET.fromstring(xml), bare_jid, device_id)
+                return etree(namespace).parse_bundle(ET.fromstring(xml), bare_jid, device_id)
             except Exception as error:
                 raise omemo.BundleDownloadFailed(f"{bare_jid} {device_id}: {error}") from error
 
         @staticmethod
         async def _delete_bundle(namespace: str, device_id: int) -> None:
-            check(namespace)
-            await link.call("delete_bundle", device=name, jid=own_jid, device_id=device_id)
+            await link.call("delete_bundle", device=name, namespace=namespace, jid=own_jid, device_id=device_id)
 
         @staticmethod
         async def _upload_device_list(namespace: str, device_list: omemo.DeviceList) -> None:
-            check(namespace)
-            xml = to_text(twomemo.etree.serialize_device_list(device_list))
-            await link.call("upload_device_list", device=name, jid=own_jid, xml=xml)
+            xml = to_text(etree(namespace).serialize_device_list(device_list))
+            await link.call("upload_device_list", device=name, namespace=namespace, jid=own_jid, xml=xml)
 
         @staticmethod
         async def _download_device_list(namespace: str, bare_jid: str) -> omemo.DeviceList:
-            check(namespace)
-            xml = await link.call("download_device_list", device=name, jid=bare_jid)
-            return {} if xml is None else twomemo.etree.parse_device_list(ET.fromstring(xml))
+            xml = await link.call("download_device_list", device=name, namespace=namespace, jid=bare_jid)
+            return {} if xml is None else etree(namespace).parse_device_list(ET.fromstring(xml))
 
         async def _evaluate_custom_trust_level(self, device: omemo.DeviceInformation) -> omemo.TrustLevel:
             try:
@@ -177,8 +186,7 @@ def session_manager(link: Link, name: str, own_jid: str) -> Type[omemo.SessionMa
 
         @staticmethod
         async def _send_message(message: omemo.Message, bare_jid: str) -> None:
-            xml = to_text(twomemo.etree.serialize_message(message))
-            await link.call("send_message", device=name, jid=own_jid, to=bare_jid, xml=xml)
+            await link.call("send_message", device=name, jid=own_jid, to=bare_jid, xml=serialize(message))
 
     return Manager
 
@@ -190,6 +198,7 @@ def describe(device: omemo.DeviceInformation) -> Dict[str, Any]:
         "identity_key": device.identity_key.hex(),
         "trust": device.trust_level_name,
         "label": device.label,
+        "active": [namespace for namespace, active in device.active if active],
     }
 
 
@@ -200,6 +209,7 @@ class Peer:
         self._link = link
         self._storages: Dict[str, MemoryStorage] = {}
         self._managers: Dict[str, omemo.SessionManager] = {}
+        self._namespaces: Dict[str, list[str]] = {}
 
     async def __call__(self, message: Dict[str, Any]) -> Any:
         name = message.pop("cmd")
@@ -208,15 +218,22 @@ class Peer:
             raise ValueError(f"unknown command {name}")
         return await method(**message)
 
-    async def create(self, device: str, jid: str, label: Optional[str] = None) -> Dict[str, Any]:
+    async def create(
+        self, device: str, jid: str, namespaces: list[str], label: Optional[str] = None
+    ) -> Dict[str, Any]:
         """Opens a device, again if there was one of that name. It is left in history synchronization mode."""
 
         if device in self._managers:
             await self._managers.pop(device).shutdown()
         storage = self._storages.setdefault(device, MemoryStorage())
+        backends: Dict[str, Callable[[omemo.Storage], omemo.Backend]] = {
+            OMEMO_2: twomemo.Twomemo,
+            LEGACY: oldmemo.Oldmemo,
+        }
         manager = await session_manager(self._link, device, jid).create(
-            [twomemo.Twomemo(storage)], storage, jid, label, UNDECIDED
+            [backends[namespace](storage) for namespace in namespaces], storage, jid, label, UNDECIDED
         )
+        self._namespaces[device] = namespaces
         self._managers[device] = manager
         own, _ = await manager.get_own_device_information()
         return describe(own)
@@ -234,25 +251,35 @@ class Peer:
         for jid in to:
             if not await manager.get_device_information(jid):
                 await manager.refresh_device_lists(jid)
-        messages, errors = await manager.encrypt(frozenset(to), {NAMESPACE: plaintext.encode("utf-8")})
+        namespaces = self._namespaces[device]
+        messages, errors = await manager.encrypt(
+            frozenset(to), {namespace: plaintext.encode("utf-8") for namespace in namespaces}, namespaces
+        )
         return {
-            "messages": [to_text(twomemo.etree.serialize_message(message)) for message in messages],
+            "messages": [serialize(message) for message in messages],
             "errors": [f"{error.bare_jid} {error.device_id}: {error.exception!r}" for error in errors],
         }
 
     async def decrypt(self, device: str, sender: str, xml: str) -> Dict[str, Any]:
         """The plaintext is null if the message is empty."""
 
-        message = twomemo.etree.parse_message(ET.fromstring(xml), sender)
-        plaintext, sending_device, _ = await self._managers[device].decrypt(message)
+        manager = self._managers[device]
+        element = ET.fromstring(xml)
+        if element.tag == f"{{{LEGACY}}}encrypted":
+            # Its keys name no account.
+            own, _ = await manager.get_own_device_information()
+            message = await oldmemo.etree.parse_message(element, sender, own.bare_jid, manager)
+        else:
+            message = twomemo.etree.parse_message(element, sender)
+        plaintext, sending_device, _ = await manager.decrypt(message)
         return {
             "plaintext": None if plaintext is None else plaintext.decode("utf-8"),
             "sender": describe(sending_device),
         }
 
-    async def update_device_list(self, device: str, jid: str, xml: str) -> None:
-        device_list = twomemo.etree.parse_device_list(ET.fromstring(xml))
-        await self._managers[device].update_device_list(NAMESPACE, jid, device_list)
+    async def update_device_list(self, device: str, namespace: str, jid: str, xml: str) -> None:
+        device_list = etree(namespace).parse_device_list(ET.fromstring(xml))
+        await self._managers[device].update_device_list(namespace, jid, device_list)
 
     async def refresh_device_lists(self, device: str, jid: str) -> None:
         await self._managers[device].refresh_device_lists(jid)
@@ -272,9 +299,8 @@ class Peer:
         errors = await self._managers[device].replace_sessions(await self._known(device, jid, device_id))
         return {namespace: repr(error) for namespace, error in errors.items()}
 
-    async def sending_chain_length(self, device: str, jid: str, device_id: int) -> Optional[int]:
-        lengths = await self._managers[device].get_sending_chain_length(await self._known(device, jid, device_id))
-        return lengths.get(NAMESPACE)
+    async def sending_chain_lengths(self, device: str, jid: str, device_id: int) -> Dict[str, Optional[int]]:
+        return await self._managers[device].get_sending_chain_length(await self._known(device, jid, device_id))
 
     async def _known(self, device: str, jid: str, device_id: int) -> omemo.DeviceInformation:
         for known in await self._managers[device].get_device_information(jid):
@@ -289,7 +315,7 @@ async def main() -> None:
     reader = asyncio.StreamReader(limit=LONGEST_LINE)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     link = Link(reader, output)
-    link.send({"ready": NAMESPACE})
+    link.send({"ready": True})
     await link.serve(Peer(link))
 
 

@@ -1,6 +1,6 @@
 //! What the tests ask of a device, ours or theirs.
 
-use omemo::{BareJid, DeviceId};
+use omemo::{BareJid, DeviceId, Namespace};
 
 use crate::message::Address;
 
@@ -12,17 +12,21 @@ pub trait Device {
     /// Its id.
     fn id(&self) -> DeviceId;
 
-    /// Its identity key, in the form of Ed25519.
+    /// Its identity key, in the form of Curve25519.
     fn identity_key(&self) -> [u8; 32];
 
-    /// Encrypts a text for accounts and for the own other devices. Every known device must be reached.
-    fn encrypt(&self, to: &[BareJid], text: &str) -> String;
+    /// Whether it speaks a protocol. What comes in another is not for it.
+    fn speaks(&self, namespace: &Namespace) -> bool;
+
+    /// Encrypts a text for accounts and for the own other devices: a message for each protocol that some of them are
+    /// written to in. Every known device must be reached.
+    fn encrypt(&self, to: &[BareJid], text: &str) -> Vec<String>;
 
     /// Decrypts a message.
     fn decrypt(&self, sender: &BareJid, xml: &str) -> Outcome;
 
     /// Takes in a device list.
-    fn update_device_list(&self, jid: &BareJid, xml: &str);
+    fn update_device_list(&self, namespace: &Namespace, jid: &BareJid, xml: &str);
 
     /// Whether an error of this kind may be how it refuses a message that it has decrypted before.
     fn refuses_duplicates_by(&self, _class: &str) -> bool {
@@ -63,7 +67,7 @@ pub struct Received {
     pub text: Option<String>,
     /// The device that was found to have sent it.
     pub device: DeviceId,
-    /// The identity key that authenticated it.
+    /// The identity key that authenticated it, in the form of Curve25519.
     pub identity_key: [u8; 32],
 }
 

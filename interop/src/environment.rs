@@ -1,16 +1,12 @@
 //! The Python environment of the peer: made on first use, made anew when its requirements have changed.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-/// How long one step of making the environment may take; wheels may have to be downloaded.
-const STEP: Duration = Duration::from_secs(300);
+use crate::tool::{Needs, lock};
 
-/// How often a step is looked after.
-const GLANCE: Duration = Duration::from_millis(20);
+const NEEDS: Needs = Needs("python3 (3.10 or newer) with venv: apt-get install python3 python3-venv");
 
 /// A virtual environment that holds python-omemo.
 #[derive(Clone, Debug)]
@@ -27,9 +23,9 @@ impl Python {
         let environment = directory.join("python-omemo");
         fs::create_dir_all(directory).expect("the directory for the environment can be made");
 
-        let lock = File::create(directory.join("python-omemo.lock")).expect("the lock can be made");
-        lock.lock().expect("the environment can be locked");
-        let version = run(directory, Command::new("python3").arg("--version"));
+        let _lock = lock(&directory.join("python-omemo.lock"));
+        let log = directory.join("python-omemo.log");
+        let version = NEEDS.run(&log, Command::new("python3").arg("--version"));
         let wanted = fs::read_to_string(&requirements).expect("the requirements can be read") + &version;
         let stamp = environment.join("made-from.txt");
         let python = Self {
@@ -39,10 +35,10 @@ impl Python {
             return python;
         }
         let mut venv = Command::new("python3");
-        run(directory, venv.args(["-m", "venv", "--clear"]).arg(&environment));
+        NEEDS.run(&log, venv.args(["-m", "venv", "--clear"]).arg(&environment));
         let mut install = python.pip(&["install", "--no-deps", "--no-input", "--requirement"]);
-        run(directory, install.arg(&requirements));
-        run(directory, &mut python.pip(&["check"]));
+        NEEDS.run(&log, install.arg(&requirements));
+        NEEDS.run(&log, &mut python.pip(&["check"]));
         fs::write(&stamp, wanted).expect("the stamp can be written");
         python
     }
@@ -58,40 +54,5 @@ impl Python {
     /// The interpreter, to be given what to run.
     pub(crate) fn command(&self) -> Command {
         Command::new(&self.interpreter)
-    }
-}
-
-/// Runs a command to its end and returns what it prints.
-fn run(directory: &Path, command: &mut Command) -> String {
-    let log = directory.join("python-omemo.log");
-    let output = File::create(&log).expect("the log can be made");
-    let errors = output.try_clone().expect("the log can be shared");
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!("this test needs python3 with venv; {command:?} did not start: {error}")
-        });
-    let end = Instant::now() + STEP;
-    let status = loop {
-        match child.try_wait().expect("a child can be waited for") {
-            Some(status) => break Some(status),
-            None if Instant::now() >= end => {
-                let _ = child.kill();
-                let _ = child.wait();
-                break None;
-            }
-            None => thread::sleep(GLANCE),
-        }
-    };
-    let printed = fs::read_to_string(&log).unwrap_or_default();
-    match status {
-        Some(status) if status.success() => printed,
-        Some(status) => {
-            panic!("this test needs python3 with venv; {command:?} ended with {status}:\n{printed}")
-        }
-        None => panic!("{command:?} took longer than {STEP:?}:\n{printed}"),
     }
 }

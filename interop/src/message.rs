@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use omemo::{BareJid, DeviceId, EncryptedMessage};
+use omemo::{BareJid, DeviceId, EncryptedMessage, Namespace};
 use omemo_xml::Format;
 
 /// A device's address on the server: the account, and a name that only the tests know.
@@ -38,6 +38,8 @@ pub enum Delivery {
     Message(Arc<Message>),
     /// A new device list of an account (a PEP event).
     DeviceList {
+        /// The protocol.
+        namespace: Namespace,
         /// The account.
         jid: BareJid,
         /// Its list.
@@ -52,6 +54,10 @@ pub struct Message {
     pub number: u64,
     /// Who sent it.
     pub from: Address,
+    /// The accounts that get it.
+    pub to: Vec<BareJid>,
+    /// The protocol.
+    pub namespace: Namespace,
     /// The id of the sending device, as the message says.
     pub device: DeviceId,
     /// For whom it holds keys.
@@ -65,41 +71,45 @@ pub struct Message {
 /// What can be seen of a key element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The account.
-    pub jid: BareJid,
+    /// The account, where the protocol names it.
+    pub jid: Option<BareJid>,
     /// The device.
     pub device: DeviceId,
     /// Whether it is marked as a key exchange.
     pub key_exchange: bool,
+    /// The bytes on the wire.
+    pub data: Vec<u8>,
 }
 
 impl Message {
     /// Reads what can be seen of a message.
-    pub(crate) fn read(number: u64, from: Address, xml: String) -> Self {
+    pub(crate) fn read(number: u64, from: Address, to: Vec<BareJid>, xml: String) -> Self {
         let message = parse(&xml);
         let keys = message.recipients.iter().flat_map(|recipient| {
-            let jid = recipient.jid.clone().expect("keys name their account in OMEMO 2");
-            recipient.keys.iter().map(move |key| Key {
-                jid: jid.clone(),
+            recipient.keys.iter().map(|key| Key {
+                jid: recipient.jid.clone(),
                 device: key.device,
                 key_exchange: key.key_exchange,
+                data: key.data.clone(),
             })
         });
         Self {
             number,
             from,
+            to,
             device: message.sender_device,
             keys: keys.collect(),
-            empty: message.payload.is_none(),
+            empty: message.content().is_none(),
+            namespace: message.namespace,
             xml,
         }
     }
 
-    /// The key element for a device.
+    /// The key element for a device. Where keys do not name their account, ids must be unique among all accounts.
     pub fn key_for(&self, jid: &BareJid, device: DeviceId) -> Option<&Key> {
         self.keys
             .iter()
-            .find(|key| key.jid == *jid && key.device == device)
+            .find(|key| key.device == device && key.jid.as_ref().is_none_or(|named| named == jid))
     }
 
     /// How many key elements are key exchanges.
@@ -115,4 +125,9 @@ pub(crate) fn parse(xml: &str) -> EncryptedMessage {
     format
         .encrypted_from_xml(&element)
         .unwrap_or_else(|error| panic!("unreadable: {error}\n{xml}"))
+}
+
+/// The XML of a protocol.
+pub(crate) fn format(namespace: &Namespace) -> Format {
+    Format::for_namespace(namespace).unwrap_or_else(|| panic!("no XML for {namespace}"))
 }

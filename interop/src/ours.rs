@@ -1,11 +1,12 @@
 //! Our devices.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use omemo::blocking::Client;
 use omemo::{
-    BareJid, Content, DecryptFailure, Decrypted, DeviceId, DeviceInformation, EncryptRequest, Error,
-    IncomingMessage, Namespace, Settings,
+    BareJid, Content, Decrypted, DeviceId, DeviceInformation, EncryptRequest, IncomingMessage, Namespace,
+    Protocol, Settings,
 };
 use omemo_storage::Storage;
 
@@ -18,16 +19,24 @@ use crate::server::Server;
 pub struct Ours<S> {
     address: Address,
     server: Server,
+    protocols: Vec<Arc<dyn Protocol>>,
     client: RefCell<Option<Client<S, Bridge>>>,
 }
 
 impl<S: Storage> Ours<S> {
-    /// Opens a device, for the first time or again.
-    pub fn open(server: &Server, address: Address, label: Option<&str>, storage: S) -> Self {
-        let client = open(server, &address, label, storage);
+    /// Opens a device that speaks these protocols, the most preferred first; for the first time or again.
+    pub fn open(
+        server: &Server,
+        address: Address,
+        protocols: Vec<Arc<dyn Protocol>>,
+        label: Option<&str>,
+        storage: S,
+    ) -> Self {
+        let client = open(server, &address, &protocols, label, storage);
         Self {
             address,
             server: server.clone(),
+            protocols,
             client: RefCell::new(Some(client)),
         }
     }
@@ -40,7 +49,13 @@ impl<S: Storage> Ours<S> {
         let client = self.client.take().expect("the client is open");
         let storage = client.storage().clone();
         drop(client);
-        let client = open(&self.server, &self.address, None, reopen(storage));
+        let client = open(
+            &self.server,
+            &self.address,
+            &self.protocols,
+            None,
+            reopen(storage),
+        );
         self.client.replace(Some(client));
     }
 
@@ -61,15 +76,18 @@ impl<S: Storage> Ours<S> {
 fn open<S: Storage>(
     server: &Server,
     address: &Address,
+    protocols: &[Arc<dyn Protocol>],
     label: Option<&str>,
     storage: S,
 ) -> Client<S, Bridge> {
-    let settings = Settings::new(address.jid.clone());
+    let mut settings = Settings::new(address.jid.clone());
+    settings.protocols = protocols.to_vec();
     let mut builder = Client::builder(settings, storage, Bridge::new(server, address));
     if let Some(label) = label {
         builder = builder.label(label);
     }
     builder
+        .catch_up(false)
         .open_blocking()
         .unwrap_or_else(|error| panic!("{address} could not be opened: {error}"))
 }
@@ -89,24 +107,38 @@ impl<S: Storage> Device for Ours<S> {
             .iter()
             .find(|device| device.is_own)
             .expect("it knows itself");
-        *own.identity_key.expect("it has an identity").ed25519()
+        *own.identity_key
+            .expect("it has an identity")
+            .curve25519()
+            .as_bytes()
     }
 
-    fn encrypt(&self, to: &[BareJid], text: &str) -> String {
-        let request = EncryptRequest::new(to.to_vec(), Namespace::OMEMO_2, text.as_bytes().to_vec());
+    fn speaks(&self, namespace: &Namespace) -> bool {
+        self.protocols
+            .iter()
+            .any(|protocol| protocol.namespace() == *namespace)
+    }
+
+    fn encrypt(&self, to: &[BareJid], text: &str) -> Vec<String> {
+        let plaintexts = self
+            .protocols
+            .iter()
+            .map(|protocol| (protocol.namespace(), text.as_bytes().to_vec().into()));
+        let request = EncryptRequest {
+            recipients: to.to_vec(),
+            plaintexts: plaintexts.collect(),
+            context: String::new(),
+            audience: Default::default(),
+            priority: Vec::new(),
+        };
         let encrypted = self
             .with(|client| client.encrypt(request))
             .unwrap_or_else(|error| panic!("{} could not encrypt: {error}", self.address));
-        assert!(
-            encrypted.skipped.is_empty(),
-            "{} left out {:?}",
-            self.address,
-            encrypted.skipped
-        );
-        match encrypted.messages.as_slice() {
-            [message] => encrypted_xml(message).expect("what was encrypted can be written"),
-            messages => panic!("{} messages for one protocol", messages.len()),
-        }
+        let outgoing = encrypted
+            .complete()
+            .unwrap_or_else(|partly| panic!("{} left out {:?}", self.address, partly.skipped));
+        let xml = |message| encrypted_xml(message).expect("what was encrypted can be written");
+        outgoing.messages.iter().map(xml).collect()
     }
 
     fn decrypt(&self, sender: &BareJid, xml: &str) -> Outcome {
@@ -115,9 +147,11 @@ impl<S: Storage> Device for Ours<S> {
             message: parse(xml),
         };
         match self.with(|client| client.decrypt(message)) {
-            Ok(decrypted) => Outcome::Received(received(decrypted)),
-            Err(Error::Decrypt(DecryptFailure::AlreadyDecrypted)) => Outcome::AlreadyDecrypted,
-            Err(Error::Decrypt(DecryptFailure::NotForUs)) => Outcome::NotForUs,
+            Ok(Decrypted::Trusted(message) | Decrypted::Undecided(message)) => {
+                Outcome::Received(received(message))
+            }
+            Ok(Decrypted::AlreadyDecrypted) => Outcome::AlreadyDecrypted,
+            Ok(Decrypted::NotForUs) => Outcome::NotForUs,
             Err(error) => {
                 let text = format!("{error:?}");
                 let class = text.split(['(', ' ']).nth(1).unwrap_or(&text).to_owned();
@@ -126,9 +160,9 @@ impl<S: Storage> Device for Ours<S> {
         }
     }
 
-    fn update_device_list(&self, jid: &BareJid, xml: &str) {
-        let list = device_list(xml).unwrap_or_else(|error| panic!("{error}\n{xml}"));
-        self.with(|client| client.update_device_list(Namespace::OMEMO_2, jid.clone(), list))
+    fn update_device_list(&self, namespace: &Namespace, jid: &BareJid, xml: &str) {
+        let list = device_list(namespace, xml).unwrap_or_else(|error| panic!("{error}\n{xml}"));
+        self.with(|client| client.update_device_list(namespace.clone(), jid.clone(), list))
             .unwrap_or_else(|error| panic!("{}: {error}", self.address));
     }
 
@@ -145,14 +179,14 @@ impl<S: Storage> Device for Ours<S> {
     }
 }
 
-fn received(decrypted: Decrypted) -> Received {
-    let text = match decrypted.content {
+fn received(message: omemo::Received) -> Received {
+    let text = match message.content {
         Content::Plaintext(plaintext) => Some(String::from_utf8(plaintext.to_vec()).expect("texts are sent")),
-        Content::Empty => None,
+        Content::KeyTransport | Content::Empty => None,
     };
     Received {
         text,
-        device: decrypted.sender.device,
-        identity_key: *decrypted.sender.identity_key.ed25519(),
+        device: message.sender.device,
+        identity_key: *message.sender.identity_key.curve25519().as_bytes(),
     }
 }

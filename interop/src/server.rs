@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use omemo::{BareJid, DeviceId};
+use omemo::{BareJid, DeviceId, Namespace};
 
 use crate::dice::Dice;
 use crate::message::{Address, Delivery, Message};
@@ -17,13 +17,16 @@ pub struct Server(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    bundles: BTreeMap<(BareJid, DeviceId), String>,
-    device_lists: BTreeMap<BareJid, String>,
+    bundles: BTreeMap<(Namespace, BareJid, DeviceId), String>,
+    device_lists: BTreeMap<(Namespace, BareJid), String>,
     mailboxes: BTreeMap<Address, VecDeque<Delivery>>,
+    /// Who has come before how many others.
+    places: BTreeMap<Address, u32>,
     messages: Vec<Arc<Message>>,
     /// Empty messages, while they are held back.
     held: Option<Vec<Arc<Message>>>,
     lost: Vec<(u64, Address)>,
+    reordered: usize,
     weather: Weather,
     dice: Dice,
 }
@@ -46,9 +49,11 @@ impl Server {
             bundles: BTreeMap::new(),
             device_lists: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
+            places: BTreeMap::new(),
             messages: Vec::new(),
             held: None,
             lost: Vec::new(),
+            reordered: 0,
             weather: Weather::default(),
             dice: Dice::new(seed),
         })))
@@ -58,9 +63,26 @@ impl Server {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a device a mailbox. One that was there stays, with what is in it.
+    /// Gives a device a mailbox, with all device lists in it. One that was there stays, with what is in it.
     pub fn connect(&self, address: &Address) {
-        self.state().mailboxes.entry(address.clone()).or_default();
+        let mut state = self.state();
+        let lists: VecDeque<_> = state
+            .device_lists
+            .iter()
+            .map(|((namespace, jid), xml)| Delivery::DeviceList {
+                namespace: namespace.clone(),
+                jid: jid.clone(),
+                xml: xml.clone(),
+            })
+            .collect();
+        state.mailboxes.entry(address.clone()).or_insert(lists);
+        let place = u32::try_from(state.places.len()).expect("a few devices");
+        state.places.entry(address.clone()).or_insert(place);
+    }
+
+    /// How many devices were connected before a device.
+    pub(crate) fn place_of(&self, address: &Address) -> u32 {
+        self.state().places[address]
     }
 
     /// Changes the weather for messages that are sent from now on.
@@ -69,13 +91,14 @@ impl Server {
     }
 
     /// The bundle of a device.
-    pub fn bundle(&self, jid: &BareJid, device: DeviceId) -> Option<String> {
-        self.state().bundles.get(&(jid.clone(), device)).cloned()
+    pub fn bundle(&self, namespace: &Namespace, jid: &BareJid, device: DeviceId) -> Option<String> {
+        let key = (namespace.clone(), jid.clone(), device);
+        self.state().bundles.get(&key).cloned()
     }
 
     /// Publishes a bundle, or deletes it.
-    pub fn set_bundle(&self, jid: &BareJid, device: DeviceId, xml: Option<String>) {
-        let key = (jid.clone(), device);
+    pub fn set_bundle(&self, namespace: &Namespace, jid: &BareJid, device: DeviceId, xml: Option<String>) {
+        let key = (namespace.clone(), jid.clone(), device);
         match xml {
             Some(xml) => self.state().bundles.insert(key, xml),
             None => self.state().bundles.remove(&key),
@@ -83,16 +106,19 @@ impl Server {
     }
 
     /// The device list of an account.
-    pub fn device_list(&self, jid: &BareJid) -> Option<String> {
-        self.state().device_lists.get(jid).cloned()
+    pub fn device_list(&self, namespace: &Namespace, jid: &BareJid) -> Option<String> {
+        let key = (namespace.clone(), jid.clone());
+        self.state().device_lists.get(&key).cloned()
     }
 
     /// Publishes a device list, and tells everybody.
-    pub fn set_device_list(&self, jid: &BareJid, xml: &str) {
+    pub fn set_device_list(&self, namespace: &Namespace, jid: &BareJid, xml: &str) {
         let mut state = self.state();
-        state.device_lists.insert(jid.clone(), xml.to_owned());
+        let key = (namespace.clone(), jid.clone());
+        state.device_lists.insert(key, xml.to_owned());
         for mailbox in state.mailboxes.values_mut() {
             mailbox.push_back(Delivery::DeviceList {
+                namespace: namespace.clone(),
                 jid: jid.clone(),
                 xml: xml.to_owned(),
             });
@@ -103,11 +129,11 @@ impl Server {
     pub fn send(&self, from: &Address, to: &[BareJid], xml: String) -> Arc<Message> {
         let mut state = self.state();
         let number = state.messages.len() as u64;
-        let message = Arc::new(Message::read(number, from.clone(), xml));
+        let message = Arc::new(Message::read(number, from.clone(), to.to_vec(), xml));
         state.messages.push(Arc::clone(&message));
         match &mut state.held {
             Some(held) if message.empty => held.push(Arc::clone(&message)),
-            _ => state.carry(to, &message),
+            _ => state.carry(&message),
         }
         message
     }
@@ -117,14 +143,12 @@ impl Server {
         self.state().held.get_or_insert_default();
     }
 
-    /// Delivers the empty messages that were held back, to the accounts that they hold keys for, and says how many
-    /// there were.
+    /// Delivers the empty messages that were held back, and says how many there were.
     pub fn release_empty_messages(&self) -> usize {
         let mut state = self.state();
         let held = state.held.take().unwrap_or_default();
         for message in &held {
-            let to: Vec<_> = message.keys.iter().map(|key| key.jid.clone()).collect();
-            state.carry(&to, message);
+            state.carry(message);
         }
         held.len()
     }
@@ -163,6 +187,11 @@ impl Server {
         self.state().messages.clone()
     }
 
+    /// How many arrivals fell behind others by the weather.
+    pub fn reordered(&self) -> usize {
+        self.state().reordered
+    }
+
     /// What was lost on its way, by the message's number and the device.
     pub fn lost(&self) -> Vec<(u64, Address)> {
         self.state().lost.clone()
@@ -170,14 +199,16 @@ impl Server {
 }
 
 impl State {
-    fn carry(&mut self, to: &[BareJid], message: &Arc<Message>) {
+    fn carry(&mut self, message: &Arc<Message>) {
         let Self {
             mailboxes,
             weather,
             dice,
             lost,
+            reordered,
             ..
         } = self;
+        let to = &message.to;
         for (address, mailbox) in mailboxes {
             if *address == message.from || !(to.contains(&address.jid) || address.jid == message.from.jid) {
                 continue;
@@ -192,6 +223,7 @@ impl State {
                     true => dice.below(mailbox.len().min(FARTHEST_BACK) + 1),
                     false => 0,
                 };
+                *reordered += usize::from(back > 0);
                 mailbox.insert(mailbox.len() - back, Delivery::Message(Arc::clone(message)));
             }
         }

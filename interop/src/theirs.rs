@@ -1,12 +1,14 @@
 //! Devices of python-omemo.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use omemo::{BareJid, DeviceId};
+use omemo::{BareJid, DeviceId, IdentityKey, Namespace};
 use serde_json::{Value, json};
 
 use crate::device::{Device, Outcome, Received};
+use crate::hex;
 use crate::message::Address;
 use crate::peer::{Peer, PeerError};
 use crate::server::Server;
@@ -19,6 +21,7 @@ const DUPLICATE: &str = "DuplicateMessageException";
 pub struct Theirs {
     address: Address,
     peer: Rc<RefCell<Peer>>,
+    protocols: Vec<Namespace>,
     own: Known,
 }
 
@@ -27,24 +30,34 @@ pub struct Theirs {
 pub struct Known {
     /// Its id.
     pub id: DeviceId,
-    /// Its identity key, in the form of Ed25519.
-    pub identity_key: [u8; 32],
+    /// Its identity key.
+    pub identity_key: IdentityKey,
     /// Its label, if its signature was found good.
     pub label: Option<String>,
+    /// The protocols that it is listed for.
+    pub active: BTreeSet<String>,
     /// The trust level of its identity key.
     pub trust: String,
 }
 
 impl Theirs {
-    /// Opens a device, for the first time or again.
-    pub fn open(server: &Server, peer: &Rc<RefCell<Peer>>, address: Address, label: Option<&str>) -> Self {
+    /// Opens a device that speaks these protocols, the most preferred first; for the first time or again.
+    pub fn open(
+        server: &Server,
+        peer: &Rc<RefCell<Peer>>,
+        address: Address,
+        protocols: Vec<Namespace>,
+        label: Option<&str>,
+    ) -> Self {
         server.connect(&address);
-        let arguments = json!({ "jid": address.jid.as_str(), "label": label });
+        let namespaces: Vec<_> = protocols.iter().map(Namespace::as_str).collect();
+        let arguments = json!({ "jid": address.jid.as_str(), "namespaces": namespaces, "label": label });
         let created = peer.borrow_mut().command("create", &address.name, arguments);
         let created = created.unwrap_or_else(|error| panic!("{address} could not be opened: {error:?}"));
         let device = Self {
             address,
             peer: Rc::clone(peer),
+            protocols,
             own: known(&created),
         };
         device.must("after_history_sync", json!({}));
@@ -66,7 +79,9 @@ impl Theirs {
 
     /// Opens it again from its storage.
     pub fn restart(&self) {
-        self.must("create", json!({ "jid": self.address.jid.as_str() }));
+        let namespaces: Vec<_> = self.protocols.iter().map(Namespace::as_str).collect();
+        let arguments = json!({ "jid": self.address.jid.as_str(), "namespaces": namespaces });
+        self.must("create", arguments);
         self.must("after_history_sync", json!({}));
     }
 
@@ -81,16 +96,16 @@ impl Theirs {
             .collect()
     }
 
-    /// Replaces its session with a device.
+    /// Replaces its sessions with a device.
     pub fn replace_session(&self, with: &dyn Device) {
         let failed = self.must("replace_sessions", target(with));
         assert_eq!(failed, json!({}), "the session was not replaced");
     }
 
-    /// How long its sending chain with a device is.
-    pub fn sending_chain_length(&self, with: &dyn Device) -> u64 {
-        let length = self.must("sending_chain_length", target(with));
-        length.as_u64().expect("there is a session")
+    /// How long its sending chain with a device is in a protocol.
+    pub fn sending_chain_length(&self, namespace: &Namespace, with: &dyn Device) -> u64 {
+        let lengths = self.must("sending_chain_lengths", target(with));
+        lengths[namespace.as_str()].as_u64().expect("there is a session")
     }
 }
 
@@ -108,10 +123,14 @@ impl Device for Theirs {
     }
 
     fn identity_key(&self) -> [u8; 32] {
-        self.own.identity_key
+        *self.own.identity_key.curve25519().as_bytes()
     }
 
-    fn encrypt(&self, to: &[BareJid], text: &str) -> String {
+    fn speaks(&self, namespace: &Namespace) -> bool {
+        self.protocols.contains(namespace)
+    }
+
+    fn encrypt(&self, to: &[BareJid], text: &str) -> Vec<String> {
         let to: Vec<_> = to.iter().map(BareJid::as_str).collect();
         let encrypted = self.must("encrypt", json!({ "to": to, "plaintext": text }));
         assert_eq!(
@@ -120,10 +139,9 @@ impl Device for Theirs {
             "{} left devices out",
             self.address
         );
-        match encrypted["messages"].as_array().map(Vec::as_slice) {
-            Some([Value::String(xml)]) => xml.clone(),
-            _ => panic!("not one message for one protocol: {encrypted}"),
-        }
+        let messages = encrypted["messages"].as_array().expect("a list of messages");
+        let xml = |message: &Value| message.as_str().expect("XML").to_owned();
+        messages.iter().map(xml).collect()
     }
 
     fn decrypt(&self, sender: &BareJid, xml: &str) -> Outcome {
@@ -133,7 +151,7 @@ impl Device for Theirs {
                 Outcome::Received(Received {
                     text: decrypted["plaintext"].as_str().map(str::to_owned),
                     device: sender.id,
-                    identity_key: sender.identity_key,
+                    identity_key: *sender.identity_key.curve25519().as_bytes(),
                 })
             }
             Err(error) if error.class == "MessageNotForUs" => Outcome::NotForUs,
@@ -145,8 +163,9 @@ impl Device for Theirs {
         }
     }
 
-    fn update_device_list(&self, jid: &BareJid, xml: &str) {
-        self.must("update_device_list", json!({ "jid": jid.as_str(), "xml": xml }));
+    fn update_device_list(&self, namespace: &Namespace, jid: &BareJid, xml: &str) {
+        let arguments = json!({ "namespace": namespace.as_str(), "jid": jid.as_str(), "xml": xml });
+        self.must("update_device_list", arguments);
     }
 
     /// Where it does not remember the chain or the key exchange any more, it takes a duplicate for a broken message.
@@ -160,19 +179,18 @@ impl Device for Theirs {
 }
 
 fn known(device: &Value) -> Known {
+    let active = device["active"].as_array().into_iter().flatten();
     let id = device["device_id"].as_u64().and_then(|id| u32::try_from(id).ok());
     Known {
         id: DeviceId::new(id.expect("a device id")),
-        identity_key: from_hex(device["identity_key"].as_str().expect("an identity key")),
+        identity_key: IdentityKey::from_ed25519(from_hex(&device["identity_key"])).expect("an identity key"),
+        active: active.filter_map(Value::as_str).map(str::to_owned).collect(),
         label: device["label"].as_str().map(str::to_owned),
         trust: device["trust"].as_str().expect("a trust level").to_owned(),
     }
 }
 
-fn from_hex(hex: &str) -> [u8; 32] {
-    assert_eq!(hex.len(), 64, "an identity key of 32 bytes");
-    std::array::from_fn(|index| {
-        let digits = hex.get(2 * index..2 * index + 2).expect("digits");
-        u8::from_str_radix(digits, 16).expect("hexadecimal digits")
-    })
+fn from_hex(bytes: &Value) -> [u8; 32] {
+    let bytes = hex::decode(bytes.as_str().expect("hexadecimal digits"));
+    bytes.try_into().expect("an identity key of 32 bytes")
 }

@@ -15,7 +15,7 @@ const ROUNDS: usize = 32;
 
 /// A server with devices of both sides. Keeps account of what was sent, and checks what is delivered.
 pub struct World {
-    name: &'static str,
+    name: String,
     seed: u64,
     server: Server,
     devices: Vec<Rc<dyn Device>>,
@@ -28,9 +28,9 @@ pub struct World {
 
 impl World {
     /// A world without devices. `name` and `seed` are printed at its end.
-    pub fn new(name: &'static str, seed: u64) -> Self {
+    pub fn new(name: impl Into<String>, seed: u64) -> Self {
         Self {
-            name,
+            name: name.into(),
             seed,
             server: Server::new(seed),
             devices: Vec::new(),
@@ -57,12 +57,27 @@ impl World {
 
     /// Sends a text to an account, and to the own account's other devices.
     pub fn send(&mut self, from: &dyn Device, to: &BareJid, text: &str) -> Arc<Message> {
+        let messages = self.send_all(from, to, text);
+        let [message] = &messages[..] else {
+            panic!("{} messages for one protocol", messages.len());
+        };
+        Arc::clone(message)
+    }
+
+    /// Sends a text as [`send`](Self::send) does, in several messages if the devices speak several protocols.
+    pub fn send_all(&mut self, from: &dyn Device, to: &BareJid, text: &str) -> Vec<Arc<Message>> {
         let to = std::slice::from_ref(to);
-        let message = self.server.send(from.address(), to, from.encrypt(to, text));
-        assert_eq!(message.device, from.id(), "the message names another device");
-        assert!(!message.empty, "a text makes a message with a payload");
-        self.texts.insert(message.number, text.to_owned());
-        message
+        let messages: Vec<_> = from
+            .encrypt(to, text)
+            .into_iter()
+            .map(|xml| self.server.send(from.address(), to, xml))
+            .collect();
+        for message in &messages {
+            assert_eq!(message.device, from.id(), "the message names another device");
+            assert!(!message.empty, "a text makes a message with a payload");
+            self.texts.insert(message.number, text.to_owned());
+        }
+        messages
     }
 
     /// Delivers the next message, and the device lists before it, checks how it ends and lets the device answer. `None`
@@ -78,12 +93,17 @@ impl World {
     pub fn attempt(&mut self, to: &dyn Device) -> Option<(Arc<Message>, Outcome)> {
         loop {
             match self.server.take(to.address())? {
-                Delivery::DeviceList { jid, xml } => {
-                    to.update_device_list(&jid, &xml);
-                    to.flush();
+                Delivery::DeviceList { namespace, jid, xml } => {
+                    if to.speaks(&namespace) {
+                        to.update_device_list(&namespace, &jid, &xml);
+                        to.flush();
+                    }
                 }
                 Delivery::Message(message) => {
-                    let outcome = to.decrypt(&message.from.jid, &message.xml);
+                    let outcome = match to.speaks(&message.namespace) {
+                        true => to.decrypt(&message.from.jid, &message.xml),
+                        false => Outcome::NotForUs,
+                    };
                     return Some((message, outcome));
                 }
             }
@@ -172,12 +192,14 @@ impl World {
         let empty = messages.iter().filter(|message| message.empty).count();
         let key_exchanges: usize = messages.iter().map(|message| message.key_exchanges()).sum();
         format!(
-            "{}: {} texts and {} empty messages, {} key exchanges, {} readings, {} lost, {} repeated (seed {:#x})",
+            "{}: {} messages with a text and {} empty ones, {} key exchanges, {} readings, {} reordered, {} lost, \
+             {} repeated (seed {:#x})",
             self.name,
             messages.len() - empty,
             empty,
             key_exchanges,
             self.read.len(),
+            self.server.reordered(),
             self.server.lost().len(),
             self.repeated,
             self.seed,

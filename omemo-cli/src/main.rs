@@ -1,9 +1,13 @@
 //! The `omemo` command.
 
+mod accept_copy;
+mod backup;
 mod conformance;
 mod demo;
+mod doctor;
 mod failure;
 mod fingerprint;
+mod import;
 mod inspect;
 mod master_key;
 mod offline;
@@ -18,13 +22,17 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use accept_copy::Copy;
+use backup::Wanted;
 use conformance::Subject;
+use fingerprint::Form;
+use import::Move;
 use master_key::Unsealing;
 use rekey::Rotation;
 
 /// OMEMO end-to-end encryption for XMPP, from the command line.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "omemo", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -54,9 +62,26 @@ enum Command {
         /// Only this account
         #[arg(long, value_name = "JID")]
         account: Option<String>,
+        #[command(flatten)]
+        form: Form,
     },
+    /// Look whether all that a storage holds can be read and fits together: a line for each finding, with advice. Nothing is
+    /// changed. What clients change meanwhile may look wrong
+    Doctor {
+        /// The storage: sqlite:PATH, postgres://HOST/DATABASE or redis://HOST
+        url: String,
+        #[command(flatten)]
+        unsealing: Unsealing,
+    },
+    /// Take over an account from the storage of another implementation: all of it, or nothing. The source is not changed
+    Import(Move),
+    /// Write the identity and the trust decisions of an account to a file, without sessions
+    Backup(Wanted),
     /// Give a sealed storage a new master key, while clients that know both are at work. Can be repeated
     Rekey(Rotation),
+    /// Make an older copy of a storage fit for use: drop the sessions and pre keys of all its accounts, which have been
+    /// used since, and accept the database. Identities and trust stay. Stop all clients first
+    AcceptCopy(Copy),
     /// Run the suite that every storage must pass
     Conformance(Subject),
     /// Replay interoperability vectors
@@ -78,8 +103,13 @@ fn main() -> ExitCode {
             url,
             unsealing,
             account,
-        } => fingerprint::run(&url, &unsealing, account.as_deref(), out),
+            form,
+        } => fingerprint::run(&url, &unsealing, account.as_deref(), &form, out),
+        Command::Doctor { url, unsealing } => doctor::run(&url, &unsealing, out),
+        Command::Import(import) => import::run(&import, out),
+        Command::Backup(wanted) => backup::run(&wanted, out),
         Command::Rekey(rotation) => rekey::run(&rotation, out),
+        Command::AcceptCopy(copy) => accept_copy::run(&copy, out),
         Command::Conformance(subject) => conformance::run(subject, out),
         Command::Vectors { dir, only } => return vectors::run(&dir, &only),
     };

@@ -7,8 +7,8 @@ use omemo::blocking::{Client, Network};
 use omemo::keys::PublicKey;
 use omemo::trust::{BlindTrustBeforeVerification, Trust, TrustLevel, TrustPolicy};
 use omemo::{
-    BareJid, Bundle, DeviceList, DownloadBundle, DownloadDeviceList, Error, NetworkError, SendMessage,
-    Settings, UploadBundle, UploadDeviceList,
+    BareJid, Bundle, DeleteBundle, DeviceList, DownloadBundle, DownloadDeviceList, Error, NetworkError,
+    SendMessage, Settings, UploadBundle, UploadDeviceList,
 };
 use omemo_storage::{
     AccountId, AnyStorage, Batch, Committed, Cursor, ErrorKind, Page, Query, RecordInfo, Snapshot, Storage,
@@ -16,6 +16,7 @@ use omemo_storage::{
 };
 
 use crate::failure::Failure;
+use crate::text::shown;
 
 /// A client that may look but not touch.
 pub(crate) type Onlooker = Client<ReadOnly, Offline>;
@@ -24,12 +25,28 @@ pub(crate) type Onlooker = Client<ReadOnly, Offline>;
 pub(crate) fn look(storage: AnyStorage, jid: &BareJid) -> Result<Onlooker, Failure> {
     let mut settings = Settings::new(jid.clone());
     settings.trust = Arc::new(AnyLevel);
-    match Client::open(settings, ReadOnly(storage), Offline) {
-        Ok(client) => Ok(client),
-        // It would have begun with the list of the account's other devices.
-        Err(Error::Network { .. }) => Err(Failure::new("no device of this account was ever opened here")),
-        Err(error) => Err(error.into()),
+    // All protocols, or the one that the account was opened with.
+    let alone = settings
+        .protocols
+        .iter()
+        .map(|protocol| vec![Arc::clone(protocol)]);
+    for protocols in [settings.protocols.clone()].into_iter().chain(alone) {
+        let settings = Settings {
+            protocols,
+            ..settings.clone()
+        };
+        let builder = Client::builder(settings, ReadOnly(storage.clone()), Offline);
+        match builder.catch_up(false).open_blocking() {
+            Ok(client) => return Ok(client),
+            // It would have begun with the list of the account's other devices.
+            Err(Error::Network { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    Err(Failure::new(format!(
+        "no device of the account {} was ever opened here",
+        shown(jid.as_str())
+    )))
 }
 
 /// A storage that takes no writes. A commit that only validates what was read is granted: what is shown is how it was when
@@ -83,6 +100,10 @@ impl Network for Offline {
     }
 
     fn upload_bundle(&self, _: &UploadBundle) -> Result<(), NetworkError> {
+        Err(offline())
+    }
+
+    fn delete_bundle(&self, _: &DeleteBundle) -> Result<(), NetworkError> {
         Err(offline())
     }
 

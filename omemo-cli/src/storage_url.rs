@@ -71,6 +71,14 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// Whether there may be something: a server always has to be asked.
+    pub(crate) fn exists(self) -> bool {
+        match self {
+            Self::Sqlite(path) => Path::new(path).exists(),
+            Self::Server(_) => true,
+        }
+    }
+
     /// Opens it to be written. A file that is not there is created.
     pub(crate) async fn open(self, durability: Durability) -> Result<AnyStorage, StorageError> {
         match self {
@@ -85,6 +93,42 @@ impl<'a> Place<'a> {
             Self::Server(server) => server.open(durability).await,
         }
     }
+
+    /// Opens it to be written though it may be a copy. A copy of a SQLite database is refused as before when it is opened
+    /// again.
+    pub(crate) async fn open_copy(self, durability: Durability) -> Result<AnyStorage, StorageError> {
+        match self {
+            Self::Sqlite(path) => {
+                let storage = SqliteOptions::new(path)?.unmarked().open().await?;
+                Ok(AnyStorage::new(storage))
+            }
+            Self::Server(server) => server.open(durability).await,
+        }
+    }
+}
+
+/// Whether a SQLite database is refused as a copy.
+pub(crate) fn is_seen_to_be_copied(path: &str) -> Result<bool, Failure> {
+    let opened = wait(async {
+        let storage = SqliteOptions::new(path)?.open().await?;
+        storage.close().await;
+        Ok::<_, StorageError>(())
+    });
+    match opened {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::Copy => Ok(true),
+        Err(error) => Err(Failure::because(path, error)),
+    }
+}
+
+/// Accepts a SQLite database as the one that is in use from now on.
+pub(crate) fn accept_copy(path: &str) -> Result<(), Failure> {
+    let accepted = wait(async {
+        let storage = SqliteOptions::new(path)?.accept_copy().open().await?;
+        storage.close().await;
+        Ok::<_, StorageError>(())
+    });
+    accepted.map_err(|error| Failure::because(path, error))
 }
 
 impl Server<'_> {

@@ -37,13 +37,14 @@ fn master(byte: u8) -> MasterKey {
 fn open<S: Storage>(server: &Server, jid: &str, storage: S) -> Phone<S> {
     let jid = BareJid::new(jid).unwrap();
     let connection = server.connect(&jid, "phone");
-    Client::open(Settings::new(jid), storage, connection).unwrap()
+    let builder = Client::builder(Settings::new(jid), storage, connection);
+    builder.catch_up(false).open_blocking().unwrap()
 }
 
 fn say<S: Storage>(phone: &Phone<S>, to: &str, text: &str) {
     let to = vec![BareJid::new(to).unwrap()];
     let request = EncryptRequest::new(to, Namespace::OMEMO_2, text.as_bytes().to_vec());
-    assert_eq!(phone.encrypt(request).unwrap().skipped.len(), 0);
+    phone.encrypt(request).unwrap().complete().unwrap();
 }
 
 fn sqlite(path: &Path) -> SqliteStorage {
@@ -207,4 +208,38 @@ fn rotations_that_cannot_be_are_refused() {
 
     // Nothing of this has changed anything.
     good(&["inspect", "--key-file", &old, &sealed]);
+}
+
+/// What cannot be made fit for use stays refused.
+#[test]
+fn a_sealed_copy_is_accepted_with_its_key_alone() {
+    let directory = TempDir::new().unwrap();
+    two_accounts(&directory);
+    let url = url(directory.path(), "omemo.db");
+    let old = key_file(directory.path(), OLD);
+    fs::remove_file(directory.path().join("omemo.db-mark")).unwrap();
+    failing(&["accept-copy", &url], 1, "--key-file");
+    failing(
+        &[
+            "rekey",
+            &url,
+            "--key-file",
+            &old,
+            "--new-key-file",
+            &key_file(directory.path(), NEW),
+        ],
+        1,
+        "accept-copy",
+    );
+    let accepted = good(&["accept-copy", &url, "--key-file", &old]);
+    assert!(accepted.starts_with("2 accounts: "), "{accepted}");
+    assert!(!good(&["inspect", &url, "--key-file", &old]).contains("session/"));
+    good(&[
+        "rekey",
+        &url,
+        "--key-file",
+        &old,
+        "--new-key-file",
+        &key_file(directory.path(), NEW),
+    ]);
 }

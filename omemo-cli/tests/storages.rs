@@ -112,7 +112,8 @@ fn what_cannot_be_known_is_said() {
     let storage = wait(SqliteStorage::open(&file)).unwrap();
     let open = |jid: &BareJid| {
         let connection = server.connect(jid, "phone");
-        Client::open(Settings::new(jid.clone()), storage.clone(), connection).unwrap()
+        let builder = Client::builder(Settings::new(jid.clone()), storage.clone(), connection);
+        builder.catch_up(false).open_blocking().unwrap()
     };
     let (his, hers) = (open(&romeo), open(&juliet));
     let list = DeviceList {

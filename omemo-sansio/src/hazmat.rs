@@ -1,4 +1,5 @@
-//! **Hazardous materials.** The inner workings, in the open: for replaying recorded test vectors, and for nothing else.
+//! **Hazardous materials.** The inner workings, in the open: for replaying recorded test vectors and for fuzzing, and for
+//! nothing else.
 //!
 //! Nothing here wipes, hides or checks what it is given. Whoever signs with a nonce of his own choice gives his private
 //! key away; whoever imports a session twice uses message keys twice. It is not covered by semantic versioning.
@@ -13,6 +14,7 @@ use crate::keys::{IdentityKey, InvalidKey, KeyPair, NonContributory, PublicKey, 
 pub use crate::ratchet::hazmat::{
     ChainState, KeyAgreement, RatchetSecret, RatchetState, SessionState, SkippedState,
 };
+pub use crate::records::hazmat::RecordKind;
 
 /// The clamped private scalar of an Ed25519 seed (RFC 8032, section 5.1.5).
 pub fn scalar_of_seed(seed: &[u8; 32]) -> [u8; 32] {

@@ -35,22 +35,29 @@ extern crate std;
 
 pub mod engine;
 mod error;
+mod examine;
 #[cfg(feature = "hazmat")]
 pub mod hazmat;
 pub mod keys;
+mod limits;
 mod operations;
+mod pre_key_policy;
 pub mod protocol;
 pub mod ratchet;
 mod records;
 mod settings;
+pub mod transfer;
 pub mod trust;
 mod types;
 
 pub use error::{
-    BundleFailure, DecryptFailure, EncryptFailure, Error, Inconsistency, NetworkError, SkipReason,
+    Advice, BundleFailure, DecryptFailure, EncryptFailure, Error, Inconsistency, NetworkError, SkipReason,
     SkippedDevice,
 };
+pub use examine::{Finding, Problem, contact_records, examine_contact, examine_own, own_records};
+pub use limits::{Limits, MAX_INBOX_BYTES, MAX_INBOX_MESSAGES, MAX_PAYLOAD};
 pub use operations::*;
-pub use records::RecordError;
+pub use pre_key_policy::{HideDuringCatchUp, PreKeyPolicy, UsedPreKey};
+pub use records::{RecordError, contact_of};
 pub use settings::{InvalidSettings, Settings};
 pub use types::*;

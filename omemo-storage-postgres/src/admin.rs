@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::call::Argument;
-use crate::connections::Connections;
+use crate::connections::{Connections, Kind};
 use crate::error::{corrupt, error, error_of_write};
 use crate::load::{key, revision};
 use crate::stored::Stored;
@@ -69,7 +69,10 @@ fn info(row: &PgRow) -> Result<RecordInfo, StorageError> {
 pub(crate) async fn purge(connections: &Connections, account: &AccountId) -> Result<(), StorageError> {
     let account = Stored::new(account.as_str());
     let call = connections.call(
-        |statements| &statements.purge,
+        |statements| match connections.kind() {
+            Kind::SetUp | Kind::Plain => &statements.purge,
+            Kind::Shared => &statements.lone_purge,
+        },
         vec![
             Argument::Text(&account.key),
             Argument::Boolean(connections.durable()),

@@ -32,7 +32,7 @@ pub(crate) enum Argument<'a> {
     Integer(i64),
     Texts(Option<Vec<&'a str>>),
     OptionalTexts(Option<Vec<Option<&'a str>>>),
-    ListOfBytes(Vec<Option<&'a [u8]>>),
+    ListOfBytes(Option<Vec<Option<&'a [u8]>>>),
     Booleans(Option<Vec<bool>>),
 }
 
@@ -61,6 +61,7 @@ impl Argument<'_> {
                 }
                 Self::ListOfBytes(list) => list
                     .iter()
+                    .flatten()
                     .map(|bytes| byte * bytes.map_or(0, <[u8]>::len) + OVERHEAD)
                     .sum(),
                 Self::Booleans(list) => list.iter().map(|list| OVERHEAD * list.len()).sum(),
@@ -164,7 +165,7 @@ mod tests {
         let statement = Statement::new("SELECT omemo_commit(", 1);
         let value = vec![0; 1 << 20];
         let weight = |protocol, values| {
-            let list = Argument::ListOfBytes(vec![Some(value.as_slice()); values]);
+            let list = Argument::ListOfBytes(Some(vec![Some(value.as_slice()); values]));
             statement.call(protocol, vec![list]).weight()
         };
         for (protocol, fits) in [(Protocol::Prepared, 953), (Protocol::Text, 476)] {
@@ -187,7 +188,8 @@ mod tests {
                 Argument::Texts(Some(vec![r#"\\\"""#, ""])),
                 Argument::Texts(None),
                 Argument::OptionalTexts(Some(vec![None, Some("'\\")])),
-                Argument::ListOfBytes(vec![None, Some(&[1, 2, 3])]),
+                Argument::ListOfBytes(Some(vec![None, Some(&[1, 2, 3])])),
+                Argument::ListOfBytes(None),
                 Argument::Booleans(Some(vec![true; 100])),
             ]
         };

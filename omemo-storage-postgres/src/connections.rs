@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::call::{Argument, Call, Protocol, Statement};
-use crate::error::{error, is_lost};
+use crate::error::{error, is_in_transaction, is_lost};
 use crate::options::Durability;
 use crate::schema::Statements;
 
@@ -26,9 +26,15 @@ pub(crate) enum Source {
     Pool(PgPool),
 }
 
+/// What the functions named `omemo_own_...` rely on: they are planned once a connection, for any parameters, and never to
+/// read a table from end to end.
+const SET_UP: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off";
+
 /// Connections between calls, the one used last on top.
 pub(crate) struct Own {
     connect: Box<PgConnectOptions>,
+    /// Whether each is a session, and so can be set up.
+    are_sessions: bool,
     most: u32,
     patience: Duration,
     free: Semaphore,
@@ -36,9 +42,15 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    pub(crate) fn new(connect: Box<PgConnectOptions>, most: u32, patience: Duration) -> Self {
+    pub(crate) fn new(
+        connect: Box<PgConnectOptions>,
+        protocol: Protocol,
+        most: u32,
+        patience: Duration,
+    ) -> Self {
         Self {
             connect,
+            are_sessions: protocol == Protocol::Prepared,
             most,
             patience,
             free: Semaphore::new(most as usize),
@@ -56,13 +68,21 @@ impl Own {
             let idle = self.idle().pop();
             let connection = match idle {
                 Some(connection) => connection,
-                None => PgConnection::connect_with(&self.connect).await.map_err(error)?,
+                None => self.connect().await.map_err(error)?,
             };
             Ok(Lease::Own(self, connection, permit))
         };
         timeout(self.patience, lease)
             .await
             .unwrap_or_else(|_| Err(error(Error::PoolTimedOut)))
+    }
+
+    async fn connect(&self) -> Result<PgConnection, Error> {
+        let mut connection = PgConnection::connect_with(&self.connect).await?;
+        if self.are_sessions {
+            sqlx::raw_sql(SET_UP).execute(&mut connection).await?;
+        }
+        Ok(connection)
     }
 }
 
@@ -73,6 +93,25 @@ impl Source {
             Self::Pool(pool) => pool.acquire().await.map(Lease::Pooled).map_err(error),
         }
     }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Own(own) if own.are_sessions => Kind::SetUp,
+            Self::Own(_) => Kind::Plain,
+            Self::Pool(_) => Kind::Shared,
+        }
+    }
+}
+
+/// What can be relied on at a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It has what `omemo_own_...` need.
+    SetUp,
+    /// Nobody else uses it.
+    Plain,
+    /// Others use it too, and may have left it within a transaction.
+    Shared,
 }
 
 /// A connection in use.
@@ -89,6 +128,14 @@ impl Lease<'_> {
         }
     }
 
+    /// Whatever it is in the middle of, nobody else gets the connection. One of the storage's own is closed anyway unless it
+    /// is given back.
+    pub(crate) fn close_when_dropped(&mut self) {
+        if let Self::Pooled(connection) = self {
+            connection.close_on_drop();
+        }
+    }
+
     /// Ends the lease after a call that went to its end.
     pub(crate) fn give_back(self) {
         if let Self::Own(own, connection, permit) = self {
@@ -98,7 +145,8 @@ impl Lease<'_> {
     }
 
     /// Ends the lease of a connection that was lost. If the server went away, the others were lost too.
-    fn give_up(self) {
+    fn give_up(mut self) {
+        self.close_when_dropped();
         if let Self::Own(own, ..) = &self {
             own.idle().clear();
         }
@@ -107,29 +155,22 @@ impl Lease<'_> {
 
 /// The connections, and what is said on them.
 pub(crate) struct Connections {
-    source: Source,
-    protocol: Protocol,
-    durability: Durability,
-    statements: Statements,
+    pub(crate) source: Source,
+    pub(crate) protocol: Protocol,
+    pub(crate) durability: Durability,
+    pub(crate) statements: Statements,
+    /// How long a call may take.
+    pub(crate) answer_timeout: Duration,
 }
 
 impl Connections {
-    pub(crate) fn new(
-        source: Source,
-        protocol: Protocol,
-        durability: Durability,
-        statements: Statements,
-    ) -> Self {
-        Self {
-            source,
-            protocol,
-            durability,
-            statements,
-        }
-    }
-
     pub(crate) fn durable(&self) -> bool {
         self.durability == Durability::Required
+    }
+
+    /// What the connections of [`run`](Self::run) are.
+    pub(crate) fn kind(&self) -> Kind {
+        self.source.kind()
     }
 
     pub(crate) fn call<'a>(
@@ -143,9 +184,13 @@ impl Connections {
     /// Makes a call. The outer error comes before anything was sent, the inner one after.
     pub(crate) async fn run(&self, call: Call<'_>) -> Result<Result<Vec<PgRow>, Error>, StorageError> {
         let mut lease = self.source.lease().await?;
-        let outcome = call.run(lease.get()).await;
+        let outcome = timeout(self.answer_timeout, call.run(lease.get()))
+            .await
+            // A server that went without a word says nothing for ever.
+            .unwrap_or_else(|_| Err(Error::Io(std::io::ErrorKind::TimedOut.into())));
         match &outcome {
             Err(failed) if is_lost(failed) => lease.give_up(),
+            Err(failed) if is_in_transaction(failed) => lease.close_when_dropped(),
             _ => lease.give_back(),
         }
         Ok(outcome)

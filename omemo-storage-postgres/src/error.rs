@@ -15,7 +15,9 @@ mod code {
     pub(super) const ISOLATION: &str = "OM001";
     pub(super) const UNIQUE_VIOLATION: &str = "23505";
     pub(super) const READ_ONLY: &str = "25006";
+    pub(super) const FAILED_TRANSACTION: &str = "25P02";
     pub(super) const NO_SUCH_STATEMENT: &str = "26000";
+    pub(super) const WITHIN_TRANSACTION: &str = "2D000";
     pub(super) const SERIALIZATION_FAILURE: &str = "40001";
     pub(super) const DEADLOCK: &str = "40P01";
     pub(super) const NOT_PERMITTED: &str = "42501";
@@ -23,6 +25,7 @@ mod code {
     pub(super) const DUPLICATE_STATEMENT: &str = "42P05";
     pub(super) const DISK_FULL: &str = "53100";
     pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+    pub(super) const INTERNAL: &str = "XX000";
 }
 
 /// The error of a statement that writes nothing, or of any before the batch is sent.
@@ -47,6 +50,9 @@ pub(crate) fn error(error: Error) -> StorageError {
             ErrorKind::Misconfigured,
             "no encrypted connection to the database can be had",
         ),
+        Error::Io(failed) if failed.kind() == std::io::ErrorKind::TimedOut => {
+            (ErrorKind::Unavailable, "the database did not answer in time")
+        }
         _ => (ErrorKind::Unavailable, "the connection to the database was lost"),
     };
     StorageError::new(kind, message).with_source(cause(error))
@@ -84,6 +90,12 @@ pub(crate) fn is_lost(error: &Error) -> bool {
     }
 }
 
+/// Whether the connection was lent within a transaction that somebody else has left open.
+pub(crate) fn is_in_transaction(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(|refused| refused.code());
+    code.is_some_and(|code| [code::FAILED_TRANSACTION, code::WITHIN_TRANSACTION].contains(&&*code))
+}
+
 /// Somebody else came first; nothing was written.
 pub(crate) fn is_conflict(error: &Error) -> bool {
     let code = error.as_database_error().and_then(|refused| refused.code());
@@ -108,9 +120,15 @@ fn meaning(code: &str) -> (ErrorKind, &'static str) {
             ErrorKind::Misconfigured,
             "default_transaction_isolation, or the isolation of the transaction, is not read committed",
         ),
+        // Whatever has no code of its own: for one, that a session cannot begin because the disk is full.
+        code::INTERNAL => (ErrorKind::Unavailable, "the server has met an error of its own"),
         code::READ_ONLY => (
             ErrorKind::Misconfigured,
             "the server or the session is read-only (default_transaction_read_only, or a replica)",
+        ),
+        code::FAILED_TRANSACTION | code::WITHIN_TRANSACTION => (
+            ErrorKind::Unavailable,
+            "the connection is within a transaction that was not ended, or has failed",
         ),
         code::NO_SUCH_STATEMENT | code::DUPLICATE_STATEMENT => (
             ErrorKind::Misconfigured,
@@ -207,7 +225,9 @@ mod tests {
         for (code, kind) in [
             ("08006", ErrorKind::Unavailable),
             ("25006", ErrorKind::Misconfigured),
+            ("25P02", ErrorKind::Unavailable),
             ("26000", ErrorKind::Misconfigured),
+            ("2D000", ErrorKind::Unavailable),
             ("28P01", ErrorKind::Misconfigured),
             ("3D000", ErrorKind::Misconfigured),
             ("40001", ErrorKind::Unavailable),
@@ -223,6 +243,7 @@ mod tests {
             ("57P03", ErrorKind::Unavailable),
             ("58030", ErrorKind::Unavailable),
             ("OM001", ErrorKind::Misconfigured),
+            ("XX000", ErrorKind::Unavailable),
             ("XX001", ErrorKind::Corrupt),
             ("", ErrorKind::Corrupt),
         ] {

@@ -23,7 +23,12 @@
 //! Each call is one statement and one round trip, which commits by itself: a call of a function in the database. So a
 //! future that is dropped leaves all of a batch or none of it, and never an open transaction. The first call of its
 //! kind on a connection takes a round trip more, to prepare the statement. On an application's pool, sqlx asks for a
-//! sign of life when a connection goes back; nobody waits for that.
+//! sign of life when a connection goes back; nobody waits for that. Somebody may have given one back within a transaction,
+//! knowingly or by dropping a call of sqlx while it begins one: there a commit fails with
+//! [`Unavailable`](omemo_storage::ErrorKind::Unavailable), and the connection is closed.
+//!
+//! Connections of the storage's own are set up for its calls (`plan_cache_mode = force_generic_plan`, `enable_seqscan` and
+//! `jit` off); the application's statements in a shared transaction run without that. A commit uses two transaction ids.
 //!
 //! Together, the names and values of a batch may have just under a gigabyte.
 //!
@@ -45,7 +50,8 @@
 //! # Executors
 //!
 //! The futures run on any executor: what they need of tokio they find in a runtime of this crate, with one thread, which
-//! starts with the first call and ends with the process. Values are wiped neither from sqlx's buffers nor from the
+//! starts with the first call and ends with the process. A thread in [`wait`](omemo_storage::blocking::wait) does that
+//! thread's work itself. Values are wiped neither from sqlx's buffers nor from the
 //! server's.
 
 mod admin;

@@ -28,15 +28,18 @@ pub(crate) fn push(text: &mut String, argument: &Argument<'_>) {
             Some(element) => push_element(text, element),
             None => text.push_str("NULL"),
         }),
-        Argument::ListOfBytes(elements) => list(text, "bytea", elements, |text, element| match element {
-            Some(bytes) => {
-                // Two backslashes in the text are one in the list's element, and that one would escape there.
-                text.push_str("\"\\\\\\\\x");
-                hex(text, bytes);
-                text.push('"');
-            }
-            None => text.push_str("NULL"),
-        }),
+        Argument::ListOfBytes(None) => text.push_str("NULL::bytea[]"),
+        Argument::ListOfBytes(Some(elements)) => {
+            list(text, "bytea", elements, |text, element| match element {
+                Some(bytes) => {
+                    // Two backslashes in the text are one in the list's element, and that one would escape there.
+                    text.push_str("\"\\\\\\\\x");
+                    hex(text, bytes);
+                    text.push('"');
+                }
+                None => text.push_str("NULL"),
+            })
+        }
         Argument::Booleans(None) => text.push_str("NULL::boolean[]"),
         Argument::Booleans(Some(booleans)) => list(text, "boolean", booleans, |text, element| {
             text.push(if *element { 't' } else { 'f' });
@@ -128,7 +131,7 @@ mod tests {
     fn bytes_are_digits() {
         assert_eq!(literal(Argument::Bytes(&[0, 0x1f, 0xa0])), r"E'\\x001fa0'::bytea");
         assert_eq!(
-            literal(Argument::ListOfBytes(vec![Some(&[0xff]), None, Some(&[])])),
+            literal(Argument::ListOfBytes(Some(vec![Some(&[0xff]), None, Some(&[])]))),
             r#"E'{"\\\\xff",NULL,"\\\\x"}'::bytea[]"#
         );
     }
@@ -137,6 +140,7 @@ mod tests {
     fn absence_has_a_type() {
         assert_eq!(literal(Argument::OptionalText(None)), "NULL::text");
         assert_eq!(literal(Argument::Texts(None)), "NULL::text[]");
+        assert_eq!(literal(Argument::ListOfBytes(None)), "NULL::bytea[]");
         assert_eq!(
             literal(Argument::OptionalTexts(Some(vec![None, Some("NULL")]))),
             r#"E'{NULL,"NULL"}'::text[]"#

@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::call::Argument;
-use crate::connections::Connections;
+use crate::connections::{Connections, Kind};
 use crate::error::{corrupt, error};
 use crate::stored::Stored;
 
@@ -20,7 +20,10 @@ pub(crate) async fn load(
     let wanted = Wanted::new(query);
     let (whole, partitions, items) = wanted.arguments();
     let call = connections.call(
-        |statements| &statements.load,
+        |statements| match connections.kind() {
+            Kind::SetUp => &statements.own_load,
+            Kind::Plain | Kind::Shared => &statements.load,
+        },
         vec![
             Argument::Text(&account.key),
             Argument::Texts(whole),

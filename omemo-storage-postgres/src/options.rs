@@ -25,6 +25,7 @@ pub struct PostgresOptions {
     schema: Option<String>,
     connections: u32,
     acquire_timeout: Duration,
+    answer_timeout: Duration,
     durability: Durability,
     protocol: Protocol,
     partitions: u32,
@@ -73,6 +74,7 @@ impl PostgresOptions {
             schema: None,
             connections: 8,
             acquire_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(60),
             durability: Durability::Required,
             protocol: Protocol::Prepared,
             partitions: 0,
@@ -100,6 +102,16 @@ impl PostgresOptions {
     #[must_use]
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.acquire_timeout = timeout;
+        self
+    }
+
+    /// How long the server may take to answer a call; 60 seconds unless told. A commit that got no answer is
+    /// [`OutcomeUnknown`](omemo_storage::ErrorKind::OutcomeUnknown) then, also where it waited for a transaction of the
+    /// application's that has the account locked for as long. Without an end to it, a call would never end whose server went
+    /// away without a word. Calls within a transaction of the application's have none.
+    #[must_use]
+    pub fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout;
         self
     }
 
@@ -153,9 +165,13 @@ impl PostgresOptions {
             let mut lease = source.lease().await?;
             let schema = self.prepare(lease.get()).await?;
             lease.give_back();
-            let statements = schema.statements();
-            let connections = Connections::new(source, self.protocol, self.durability, statements);
-            Ok(PostgresStorage::new(connections))
+            Ok(PostgresStorage::new(Connections {
+                source,
+                protocol: self.protocol,
+                durability: self.durability,
+                statements: schema.statements(),
+                answer_timeout: self.answer_timeout,
+            }))
         })
         .await
     }
@@ -171,6 +187,7 @@ impl PostgresOptions {
                 };
                 Source::Own(Own::new(
                     Box::new(connect),
+                    self.protocol,
                     self.connections,
                     self.acquire_timeout,
                 ))
@@ -242,6 +259,7 @@ impl fmt::Debug for PostgresOptions {
             .field("schema", &self.schema)
             .field("connections", &self.connections)
             .field("acquire_timeout", &self.acquire_timeout)
+            .field("answer_timeout", &self.answer_timeout)
             .field("durability", &self.durability)
             .field("protocol", &self.protocol)
             .field("partitions", &self.partitions)

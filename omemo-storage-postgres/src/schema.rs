@@ -11,7 +11,11 @@ use crate::error::error;
 use crate::literal;
 
 /// The migration at place 0 leads to version 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_records.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_records.sql"),
+    include_str!("../migrations/0002_own_connections.sql"),
+    include_str!("../migrations/0003_alone.sql"),
+];
 
 /// The most partitions a table may be given.
 pub(crate) const MOST_PARTITIONS: u32 = 1_024;
@@ -26,6 +30,12 @@ pub(crate) struct Schema {
 pub(crate) struct Statements {
     pub(crate) load: Statement,
     pub(crate) commit: Statement,
+    /// The same on connections that the storage has set up.
+    pub(crate) own_load: Statement,
+    pub(crate) own_commit: Statement,
+    /// The same on connections that somebody may have left within a transaction.
+    pub(crate) lone_commit: Statement,
+    pub(crate) lone_purge: Statement,
     pub(crate) remembers: Statement,
     pub(crate) purge: Statement,
     pub(crate) records: Statement,
@@ -65,9 +75,16 @@ impl Schema {
         let scalar = |function: &str, arguments| {
             Statement::new(&format!("SELECT {}.{function}(", self.quoted()), arguments)
         };
+        let procedure = |procedure: &str, arguments| {
+            Statement::new(&format!("CALL {}.{procedure}(NULL, ", self.quoted()), arguments)
+        };
         Statements {
             load: table("omemo_load", 4),
-            commit: scalar("omemo_commit", 11),
+            commit: scalar("omemo_commit", 14),
+            own_load: table("omemo_own_load", 4),
+            own_commit: scalar("omemo_own_commit", 14),
+            lone_commit: procedure("omemo_commit_alone", 14),
+            lone_purge: procedure("omemo_purge_alone", 2),
             remembers: scalar("omemo_remembers", 3),
             purge: scalar("omemo_purge", 2),
             records: table("omemo_records", 4),

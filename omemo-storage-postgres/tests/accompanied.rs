@@ -3,12 +3,18 @@
 
 mod common;
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
 
-use common::{Schema, account, creation, key, value};
-use omemo_storage::{Committed, Companion, ErrorKind, Transactional};
-use omemo_storage_postgres::PostgresStorage;
+use common::{Schema, account, connect_options, creation, key, value};
+use omemo_storage::{Committed, Companion, ErrorKind, Storage, Transactional};
+use omemo_storage_postgres::{PostgresOptions, PostgresStorage};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{Executor, PgConnection};
 
 /// Beside the storage's tables, one of the application's.
@@ -67,6 +73,98 @@ async fn both_take_effect_or_none() {
         .await;
     assert_eq!(committed.unwrap(), Committed::Conflict);
     assert_eq!(schema.count("$.message").await, 1);
+}
+
+/// PostgreSQL rolls such a transaction back when it is told to commit it, and calls that no error.
+#[tokio::test]
+async fn failure_that_the_application_does_not_mention() {
+    let (schema, storage) = with_messages().await;
+    let create = creation(&key("p", "i"), "value");
+    let fails = schema.sql("INSERT INTO $.message VALUES (1 / 0)");
+    let failed = storage
+        .commit_with(&account(), &create, |connection| {
+            Box::pin(async move {
+                let _ = connection.execute(fails).await;
+                Ok(())
+            })
+        })
+        .await;
+    assert_eq!(value(&storage, &key("p", "i")).await.unwrap(), None);
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Companion);
+    let committed = storage
+        .commit_with(&account(), &create, |connection| {
+            message(connection, &schema, false)
+        })
+        .await;
+    assert_eq!(committed.unwrap(), Committed::Applied);
+    assert_eq!(schema.count("$.message").await, 1);
+}
+
+/// What is looked at only in the end is the application's as well.
+#[tokio::test]
+async fn constraint_that_is_deferred() {
+    let (schema, storage) = with_messages().await;
+    schema
+        .execute("ALTER TABLE $.message ADD UNIQUE (body) DEFERRABLE INITIALLY DEFERRED")
+        .await;
+    let create = creation(&key("p", "i"), "value");
+    let insert = schema.sql("INSERT INTO $.message VALUES ('hi'), ('hi')");
+    let failed = storage
+        .commit_with(&account(), &create, |connection| {
+            Box::pin(async move {
+                connection.execute(insert).await?;
+                Ok(())
+            })
+        })
+        .await;
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Companion);
+    assert_eq!(value(&storage, &key("p", "i")).await.unwrap(), None);
+}
+
+/// Who loses patience leaves no transaction behind in the application's pool, for later commits to be lost in.
+#[tokio::test]
+async fn dropped_calls_leave_no_transaction_open() {
+    let (schema, _) = with_messages().await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(connect_options());
+    let options = PostgresOptions::from_pool(pool).schema(&schema.name);
+    let storage = options.open().await.unwrap();
+    let mut polls = 0;
+    loop {
+        let dropped = creation(&key("dropped", &polls.to_string()), "value");
+        let account = account();
+        let call = storage.commit_with(&account, &dropped, |connection| {
+            message(connection, &schema, false)
+        });
+        let ended = poll_and_drop(call, polls);
+        let create = creation(&key("p", &polls.to_string()), "value");
+        let committed = storage.commit(&account, &create).await;
+        assert_eq!(committed.unwrap(), Committed::Applied);
+        let there = format!("$.omemo_record WHERE partition = 'p' AND item = '{polls}'");
+        assert_eq!(schema.count(&there).await, 1, "dropped after {polls} polls");
+        let accompanied = schema.count("$.omemo_record WHERE partition = 'dropped'").await;
+        assert_eq!(accompanied, schema.count("$.message").await);
+        if ended {
+            break;
+        }
+        polls += 1;
+    }
+    assert!(polls >= 4, "{polls}");
+}
+
+/// Polls a call a number of times, with a little time in between for its work to go on, and drops it. Tells whether it
+/// had ended.
+fn poll_and_drop(call: impl Future, polls: u32) -> bool {
+    let mut call = pin!(call);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..polls {
+        if call.as_mut().poll(&mut context).is_ready() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    false
 }
 
 /// From eight sides at once, as when connections are cut and nobody knows what the server still does.

@@ -173,6 +173,30 @@ async fn own_connections_do_not_follow_the_defaults() {
     put(&storage, &key("p", "i"), None, "value").await;
 }
 
+/// A trigger tells that a record has gone, and some sessions fire none unless they are told to fire it always.
+#[tokio::test]
+async fn session_that_fires_no_triggers() {
+    for partitions in [0, 4] {
+        let schema = Schema::new();
+        let options = schema.options().hash_partitions(partitions);
+        options.open().await.unwrap();
+        let storage = with_setting(&schema, "session_replication_role", "replica")
+            .await
+            .unwrap();
+        let mut stale = batch();
+        stale.put(
+            key("p", "i"),
+            Some(batch().id().into()),
+            Value::from(b"value".to_vec()),
+        );
+        assert_eq!(
+            storage.commit(&account(), &stale).await.unwrap(),
+            Committed::Conflict
+        );
+        assert_eq!(value(&storage, &key("p", "i")).await.unwrap(), None);
+    }
+}
+
 #[tokio::test]
 async fn session_that_is_read_only() {
     let schema = Schema::new();
@@ -217,6 +241,36 @@ async fn locks_and_statements_that_take_too_long() {
         transaction.rollback().await.unwrap();
         assert_eq!(
             storage.commit(&account(), &blocked).await.unwrap(),
+            Committed::Applied
+        );
+    }
+}
+
+/// Whoever does not answer for too long is given up, and the outcome is learned later.
+#[tokio::test]
+async fn answer_that_does_not_come() {
+    let schema = Schema::new();
+    schema.open().await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(connect_options());
+    let shared = PostgresOptions::from_pool(pool).schema(&schema.name);
+    for options in [schema.options().connections(1), shared] {
+        let options = options.answer_timeout(Duration::from_millis(300));
+        let storage = options.open().await.unwrap();
+        let mut other = common::connect().await;
+        let mut transaction = other.begin().await.unwrap();
+        let of_another = creation(&key("of another", "i"), "value");
+        let committed = storage.commit_in(&mut transaction, &account(), &of_another).await;
+        assert_eq!(committed.unwrap(), Committed::Applied);
+        let late = creation(&key("late", &common::random().to_string()), "value");
+        let error = storage.commit(&account(), &late).await.unwrap_err();
+        assert_error(&error, ErrorKind::OutcomeUnknown, "not known");
+        // The connection was given up, and keeps nobody out.
+        assert_eq!(value(&storage, &key("p", "i")).await.unwrap(), None);
+        transaction.rollback().await.unwrap();
+        assert_eq!(
+            storage.commit(&account(), &late).await.unwrap(),
             Committed::Applied
         );
     }

@@ -4,8 +4,10 @@
 mod common;
 
 use common::proxy::{Cut, Proxy};
-use common::{Schema, account, batch, connect, creation, key, put, text, value};
-use omemo_storage::{AccountId, Committed, ErrorKind, MAX_VALUE, Value};
+use common::{Schema, account, batch, connect, connect_options, creation, key, put, text, value};
+use omemo_storage::{AccountId, Committed, ErrorKind, MAX_VALUE, Storage, Value};
+use omemo_storage_postgres::PostgresOptions;
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgConnection};
 
 /// Beside the storage's tables, one of the application's.
@@ -203,6 +205,38 @@ async fn bounds_hold_here_too() {
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
+}
+
+/// Somebody has begun a transaction on a connection of the application's pool, and given it back. What is answered as
+/// applied is so all the same.
+#[tokio::test]
+async fn transaction_that_somebody_has_left_open() {
+    let (schema, _) = with_messages().await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(connect_options());
+    let options = PostgresOptions::from_pool(pool.clone()).schema(&schema.name);
+    let storage = options.open().await.unwrap();
+    for left in ["BEGIN", "BEGIN; SELECT count(*) FROM pg_class"] {
+        let create = creation(&key("p", left), "value");
+        pool.execute(left).await.unwrap();
+        let error = storage.commit(&account(), &create).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        // That connection was closed.
+        let committed = storage.commit(&account(), &create).await;
+        assert_eq!(committed.unwrap(), Committed::Applied);
+        assert_eq!(schema.count("$.omemo_record").await, 1, "{left}");
+
+        pool.execute(left).await.unwrap();
+        let error = storage.purge(&account()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        storage.purge(&account()).await.unwrap();
+        assert_eq!(schema.count("$.omemo_record").await, 0, "{left}");
+    }
+    pool.execute("BEGIN; SELECT 1 / 0").await.unwrap_err();
+    let error = value(&storage, &key("p", "i")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert_eq!(value(&storage, &key("p", "i")).await.unwrap(), None);
 }
 
 /// What was done in a transaction that is lost with its connection has not taken effect, and that is certain.

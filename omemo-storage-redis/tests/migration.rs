@@ -77,8 +77,14 @@ impl<'a> Move<'a> {
         for server in [self.to].into_iter().chain(others) {
             let _: () = server.run(&format!("CLUSTER SETSLOT {} NODE {}", self.slot, id(self.to)));
         }
+        // Also of the epoch in which it took the slot: who does not know that one would take the slot back in an older
+        // one, and believe the first late message that says otherwise. Then nobody would have it.
+        let owner = id(self.to);
         for node in &self.cluster.nodes {
-            until("agreement", || node.owner_of(self.slot) == Some(self.to.port));
+            until("agreement", || {
+                node.owner_of(self.slot) == Some(self.to.port)
+                    && node.epoch_of(&owner) == self.to.epoch_of(&owner)
+            });
         }
     }
 

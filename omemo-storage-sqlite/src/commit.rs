@@ -1,31 +1,43 @@
 //! Applying a batch with one statement, whatever its size.
 
-use std::fmt::Write as _;
-
-use omemo_storage::{AccountId, Batch, Committed, Key, Revision, StorageError, Write};
+use omemo_storage::{AccountId, Batch, Committed, Key, StorageError, Write};
 use sqlx::SqliteConnection;
 
 use crate::error::{error_of_write, is_conflict};
 use crate::jsonb::Jsonb;
 
-/// A trigger does the work; see `migrations/0001_records.sql`.
+/// A trigger does the work; see `migrations/0003_fewer_searches.sql`.
 const COMMIT: &str = "\
-    INSERT INTO omemo_batch (account, id, expected, put, deleted, bytes)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    INSERT INTO omemo_batch \
+        (account, id, expected, revisions, changed, changed_at, added, added_at, bytes, deleted, last) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT max(rowid) FROM omemo_record))";
 
 pub(crate) async fn commit(
     connection: &mut SqliteConnection,
     account: &AccountId,
     batch: &Batch,
 ) -> Result<Committed, StorageError> {
-    let parameters = Parameters::new(batch);
+    let Parameters {
+        mut expected,
+        absent,
+        revisions,
+        changed,
+        added,
+        bytes,
+        deleted,
+    } = Parameters::new(batch);
+    expected.append(&absent);
     let applied = sqlx::query(COMMIT)
         .bind(account.as_str())
         .bind(batch.id().as_bytes().as_slice())
-        .bind(parameters.expected.finish())
-        .bind(parameters.put.finish())
-        .bind(parameters.deleted.finish())
-        .bind(parameters.bytes)
+        .bind(expected.finish())
+        .bind(revisions)
+        .bind(changed.entries.finish())
+        .bind(changed.places)
+        .bind(added.entries.finish())
+        .bind(added.places)
+        .bind(bytes)
+        .bind(deleted.finish())
         .execute(connection)
         .await;
     match applied {
@@ -38,52 +50,107 @@ pub(crate) async fn commit(
 /// A batch as the trigger reads it.
 struct Parameters {
     expected: Jsonb,
-    put: Jsonb,
-    deleted: Jsonb,
+    absent: Jsonb,
+    revisions: Vec<u8>,
+    changed: Puts,
+    added: Puts,
     bytes: Vec<u8>,
+    deleted: Jsonb,
+}
+
+/// Records that are put, and where their parts of the bytes are.
+struct Puts {
+    entries: Jsonb,
+    places: Vec<u8>,
 }
 
 impl Parameters {
     fn new(batch: &Batch) -> Self {
+        // Most batches change records, and rely on others.
+        let (changed, others) = (batch.writes(), batch.stakes().len() - batch.writes());
         let mut parameters = Self {
-            expected: Jsonb::object(),
-            put: Jsonb::object(),
-            deleted: Jsonb::object(),
-            bytes: Vec::new(),
+            expected: Jsonb::object(others),
+            absent: Jsonb::object(0),
+            revisions: Vec::with_capacity(16 * others),
+            changed: Puts::new(changed),
+            added: Puts::new(0),
+            bytes: Vec::with_capacity(batch.stakes().map(|(_, stake)| room(&stake.write)).sum()),
+            deleted: Jsonb::object(0),
         };
-        let mut field = String::new();
         for (key, stake) in batch.stakes() {
-            parameters.expect(key, stake.expected, &mut field);
-            match &stake.write {
-                Write::Keep => {}
-                Write::Put(value) => parameters.put(key, value.as_bytes(), &mut field),
-                Write::Delete => {
-                    parameters.deleted.text(&[key.partition.as_str()]);
-                    parameters.deleted.text(&[key.item.as_str()]);
+            match (&stake.write, stake.expected) {
+                (Write::Put(value), Some(revision)) => {
+                    let bytes = &mut parameters.bytes;
+                    parameters.changed.put(key, bytes.len(), value.len());
+                    bytes.extend_from_slice(revision.as_bytes());
+                    bytes.extend_from_slice(value.as_bytes());
                 }
+                (Write::Put(value), None) => {
+                    let bytes = &mut parameters.bytes;
+                    parameters.added.put(key, bytes.len(), value.len());
+                    bytes.extend_from_slice(value.as_bytes());
+                }
+                (Write::Keep | Write::Delete, Some(revision)) => {
+                    entry(&mut parameters.expected, key);
+                    parameters.revisions.extend_from_slice(revision.as_bytes());
+                }
+                (Write::Keep | Write::Delete, None) => entry(&mut parameters.absent, key),
+            }
+            if stake.write == Write::Delete {
+                entry(&mut parameters.deleted, key);
             }
         }
         parameters
     }
+}
 
-    /// The revision in hex, or a text as long that is no hex; then the item.
-    fn expect(&mut self, key: &Key, expected: Option<Revision>, field: &mut String) {
-        field.clear();
-        // Writing to a string does not fail.
-        let _ = match expected {
-            Some(revision) => write!(field, "{:032x}", u128::from_be_bytes(*revision.as_bytes())),
-            None => write!(field, "{:32}", "absent"),
-        };
-        self.expected.text(&[key.partition.as_str()]);
-        self.expected.text(&[field, key.item.as_str()]);
+impl Puts {
+    fn new(records: usize) -> Self {
+        Self {
+            entries: Jsonb::object(records),
+            places: Vec::with_capacity(17 * records),
+        }
     }
 
-    /// Where the value lies among all bytes, counted from 1, and its length; then the item.
-    fn put(&mut self, key: &Key, value: &[u8], field: &mut String) {
-        field.clear();
-        let _ = write!(field, "{:010}{:07}", self.bytes.len() + 1, value.len());
-        self.put.text(&[key.partition.as_str()]);
-        self.put.text(&[field, key.item.as_str()]);
-        self.bytes.extend_from_slice(value);
+    fn put(&mut self, key: &Key, at: usize, length: usize) {
+        entry(&mut self.entries, key);
+        self.places.extend(digits::<10>(at + 1));
+        self.places.extend(digits::<7>(length));
+    }
+}
+
+fn entry(object: &mut Jsonb, key: &Key) {
+    object.text(key.partition.as_str());
+    object.text(key.item.as_str());
+}
+
+/// How many bytes a write takes at most, the revision before it included.
+fn room(write: &Write) -> usize {
+    match write {
+        Write::Put(value) => 16 + value.len(),
+        Write::Keep | Write::Delete => 0,
+    }
+}
+
+/// A number in decimal, with zeros before it.
+fn digits<const N: usize>(mut number: usize) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        // The remainder is below 10.
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digits;
+
+    #[test]
+    fn digits_are_decimal() {
+        assert_eq!(digits(0), *b"0000000");
+        assert_eq!(digits(1_064_960), *b"1064960");
+        assert_eq!(digits(1_000_000_001), *b"1000000001");
     }
 }

@@ -63,6 +63,10 @@ pub(crate) fn is_conflict(error: &Error) -> bool {
         .is_some_and(|error| error.message() == CONFLICT)
 }
 
+pub(crate) fn is_read_only(error: &Error) -> bool {
+    primary_code(error) == Some(code::READONLY)
+}
+
 fn meaning(code: i32) -> (ErrorKind, &'static str) {
     match code {
         code::BUSY | code::LOCKED => (

@@ -1,62 +1,56 @@
-//! Lists of names in SQLite's binary JSON, which it walks without parsing: <https://sqlite.org/jsonb.html>.
+//! Pairs of names in SQLite's binary JSON, which it walks without parsing: <https://sqlite.org/jsonb.html>.
 
 const TEXT: u8 = 10;
-const ARRAY: u8 = 11;
 const OBJECT: u8 = 12;
 
-/// An array or an object of texts, being written.
-pub(crate) struct Jsonb {
-    kind: u8,
-    elements: Vec<u8>,
-}
+/// How many bytes the object's own header has: its kind, and the length in four bytes. SQLite takes more than are needed.
+const FRONT: usize = 5;
+
+/// How many bytes an entry has, about.
+const ENTRY: usize = 80;
+
+/// An object of texts, being written. Keys may be there several times.
+pub(crate) struct Jsonb(Vec<u8>);
 
 impl Jsonb {
-    pub(crate) fn array() -> Self {
-        Self::new(ARRAY)
+    /// An object with room for so many entries.
+    pub(crate) fn object(entries: usize) -> Self {
+        let mut json = Vec::with_capacity(FRONT + entries * ENTRY);
+        json.extend([0; FRONT]);
+        Self(json)
     }
 
-    pub(crate) fn object() -> Self {
-        Self::new(OBJECT)
-    }
-
-    fn new(kind: u8) -> Self {
-        let elements = Vec::new();
-        Self { kind, elements }
-    }
-
-    /// Adds a text made of the pieces: an element of an array, or the key or the value of an object's entry in turn.
-    pub(crate) fn text(&mut self, pieces: &[&str]) {
-        let length = pieces.iter().map(|piece| piece.len()).sum();
-        header(&mut self.elements, TEXT, length);
-        for piece in pieces {
-            self.elements.extend_from_slice(piece.as_bytes());
+    /// Adds a text: the key or the value of an entry, in turn.
+    pub(crate) fn text(&mut self, text: &str) {
+        let Self(json) = self;
+        // The kind in the low half of a byte; in the high half the length, or how many bytes of length follow.
+        match u8::try_from(text.len()) {
+            Ok(length @ 0..=11) => json.push(length << 4 | TEXT),
+            Ok(length) => json.extend([12 << 4 | TEXT, length]),
+            Err(_) => {
+                json.push(14 << 4 | TEXT);
+                json.extend(four_bytes(text.len()));
+            }
         }
+        json.extend_from_slice(text.as_bytes());
     }
 
-    /// The finished JSON, or nothing if there are no elements: SQLite walks a NULL too.
+    /// Adds the entries of another object.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().skip(FRONT));
+    }
+
+    /// The finished JSON, or nothing if there are no entries: SQLite walks a NULL too.
     pub(crate) fn finish(self) -> Option<Vec<u8>> {
-        if self.elements.is_empty() {
-            return None;
-        }
-        let mut json = Vec::with_capacity(self.elements.len() + 5);
-        header(&mut json, self.kind, self.elements.len());
-        json.extend_from_slice(&self.elements);
-        Some(json)
+        let Self(mut json) = self;
+        let length = four_bytes(json.len() - FRONT);
+        let header = [14 << 4 | OBJECT].into_iter().chain(length);
+        json.iter_mut().zip(header).for_each(|(to, from)| *to = from);
+        (json.len() > FRONT).then_some(json)
     }
 }
 
-/// The kind in the low half of a byte; in the high half the length, or how many bytes of length follow.
-fn header(json: &mut Vec<u8>, kind: u8, length: usize) {
-    match (u8::try_from(length), u32::try_from(length)) {
-        (Ok(length @ 0..=11), _) => json.push(length << 4 | kind),
-        (Ok(length), _) => json.extend([12 << 4 | kind, length]),
-        (_, Ok(length)) => {
-            json.push(14 << 4 | kind);
-            json.extend(length.to_be_bytes());
-        }
-        _ => {
-            json.push(15 << 4 | kind);
-            json.extend((length as u64).to_be_bytes());
-        }
-    }
+/// A length. SQLite takes no more than a gigabyte at once anyway.
+fn four_bytes(length: usize) -> [u8; 4] {
+    u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
 }

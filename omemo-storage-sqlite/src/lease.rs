@@ -24,19 +24,47 @@ enum Held {
     /// In the pool, which is the application's.
     Never,
     /// Here, unless it is in use.
-    One(Mutex<Option<PoolConnection<Sqlite>>>),
+    One(Mutex<Slot>),
+}
+
+struct Slot {
+    resting: Option<PoolConnection<Sqlite>>,
+    /// How many have found nothing here and wait for the pool.
+    waiting: usize,
 }
 
 impl Held {
-    fn slot(&self) -> Option<MutexGuard<'_, Option<PoolConnection<Sqlite>>>> {
+    fn slot(&self) -> Option<MutexGuard<'_, Slot>> {
         match self {
             Self::Never => None,
             Self::One(slot) => Some(slot.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 
-    fn take(&self) -> Option<PoolConnection<Sqlite>> {
-        self.slot().and_then(|mut slot| slot.take())
+    /// The connection that rests here, or a place in the queue of those who wait for the pool.
+    fn take(&self) -> Result<PoolConnection<Sqlite>, Waiting<'_>> {
+        let Some(mut slot) = self.slot() else {
+            return Err(Waiting(self));
+        };
+        slot.resting.take().ok_or_else(|| {
+            slot.waiting += 1;
+            Waiting(self)
+        })
+    }
+
+    fn empty(&self) -> Option<PoolConnection<Sqlite>> {
+        self.slot().and_then(|mut slot| slot.resting.take())
+    }
+}
+
+/// Somebody who waits for the pool: what is given back meanwhile must go there.
+struct Waiting<'a>(&'a Held);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(mut slot) = self.0.slot() {
+            slot.waiting = slot.waiting.saturating_sub(1);
+        }
     }
 }
 
@@ -44,7 +72,10 @@ impl Connections {
     /// Holds a connection between calls if one is given.
     pub(crate) fn new(pool: SqlitePool, held: Option<PoolConnection<Sqlite>>) -> Self {
         let held = match held {
-            Some(connection) => Held::One(Mutex::new(Some(connection))),
+            Some(connection) => Held::One(Mutex::new(Slot {
+                resting: Some(connection),
+                waiting: 0,
+            })),
             None => Held::Never,
         };
         Self {
@@ -68,19 +99,21 @@ impl Connections {
         turn: Option<tokio::sync::MutexGuard<'a, ()>>,
     ) -> Result<Lease<'a>, StorageError> {
         let connection = match self.held.take() {
-            Some(connection) => connection,
-            None => self.pool.acquire().await.map_err(error)?,
+            Ok(connection) => connection,
+            Err(_waiting) => self.pool.acquire().await.map_err(error)?,
         };
         Ok(Lease {
             connection,
-            held: &self.held,
+            connections: self,
             _turn: turn,
         })
     }
 
     pub(crate) async fn close(&self) {
-        drop(self.held.take());
-        self.pool.close().await;
+        // From here on what is given back goes to the pool, which waits for it.
+        let closed = self.pool.close();
+        drop(self.held.empty());
+        closed.await;
     }
 }
 
@@ -88,14 +121,14 @@ impl Drop for Connections {
     fn drop(&mut self) {
         // Handing a connection back to the pool needs a runtime.
         let _entered = runtime::enter().ok();
-        drop(self.held.take());
+        drop(self.held.empty());
     }
 }
 
 /// A connection in use. Dropped before its call has ended, it goes to the pool, which makes sure of its state.
 pub(crate) struct Lease<'a> {
     connection: PoolConnection<Sqlite>,
-    held: &'a Held,
+    connections: &'a Connections,
     _turn: Option<tokio::sync::MutexGuard<'a, ()>>,
 }
 
@@ -106,10 +139,13 @@ impl Lease<'_> {
 
     /// Ends the lease after a call that went to its end.
     pub(crate) fn give_back(self) {
-        if let Some(mut slot) = self.held.slot()
-            && slot.is_none()
+        let Connections { pool, held, .. } = self.connections;
+        if let Some(mut slot) = held.slot()
+            && slot.resting.is_none()
+            && slot.waiting == 0
+            && !pool.is_closed()
         {
-            *slot = Some(self.connection);
+            slot.resting = Some(self.connection);
         }
     }
 }

@@ -27,6 +27,37 @@
 //! The futures run on any executor: what they need of tokio they find in a runtime of this crate, with one thread, which
 //! starts with the first call and ends with the process.
 //!
+//! # Copies
+//!
+//! A database that goes back in time is the classic way to lose sessions: keys are used twice, and what others sent
+//! since cannot be read. So a random mark is put into the database whenever it is opened and with one commit in sixteen, and
+//! noted in a file beside it, `omemo.db-mark`, together with its inode and the time it was made. It is not opened, with an
+//! error of the kind [`Copy`](omemo_storage::ErrorKind::Copy), where
+//!
+//! * the file beside it is missing: the database was copied, or put back elsewhere;
+//! * the file is that of another database: it was copied or put back along with its file, or put in place of the original;
+//! * the file is not at home where it is, being made anew whenever the database is opened: both were written over with
+//!   former ones;
+//! * it lacks the mark in the file: older content was put into the same file, as SQLite's own backup does.
+//!
+//! [`SqliteOptions::accept_copy`] opens it all the same; `omemo accept-copy` makes its accounts fit for use before. Moved within a file system together with its `-mark`, it stays
+//! what it was.
+//!
+//! This is not noticed:
+//!
+//! * a whole file system, virtual machine or disk image that goes back: all is as it was then;
+//! * older content put into the same file if the database was not opened since, and no commit since was a mark:
+//!   likely after a few commits, one time in 600 after a hundred; or along with a former `-mark` into that, whatever was
+//!   committed, if the database was not opened since;
+//! * a copy where the file system tells neither inodes nor the times when files were made, or where a tool restores both;
+//! * anything at all on an application's own pool, in memory, and with [`SqliteOptions::allow_volatile`].
+//!
+//! The other way around, a file system whose inodes change whenever it is mounted makes a database look like a copy. (SQLite's
+//! log cannot be on a network file system anyway.) Backups may be made while clients run, by SQLite's backup or `VACUUM INTO`:
+//! what matters is what is dropped after they were put back.
+//!
+//! # Bounds
+//!
 //! A batch is handed to SQLite in one piece, so together its values may have just under a gigabyte. Values are wiped
 //! neither from sqlx's buffers nor from SQLite's cache.
 
@@ -36,6 +67,8 @@ mod error;
 mod jsonb;
 mod lease;
 mod load;
+mod mark_file;
+mod marks;
 mod options;
 mod runtime;
 mod schema;
@@ -53,6 +86,7 @@ use sqlx::{Sqlite, SqlitePool};
 
 use crate::error::error;
 use crate::lease::Connections;
+use crate::marks::Marks;
 use crate::options::{Durability, prepare};
 use crate::runtime::within;
 
@@ -62,6 +96,8 @@ pub use crate::options::SqliteOptions;
 #[derive(Clone)]
 pub struct SqliteStorage {
     connections: Arc<Connections>,
+    /// Nothing for a database that is not watched.
+    marks: Option<Arc<Marks>>,
 }
 
 impl SqliteStorage {
@@ -71,13 +107,14 @@ impl SqliteStorage {
     /// # Errors
     ///
     /// [`StorageError`] if the file cannot be opened, is not a database, is locked for too long, was written by a newer
-    /// version, or has settings that keep commits from being durable.
+    /// version, has settings that keep commits from being durable, or [is not what was last in use](crate#copies).
     pub async fn open(location: impl AsRef<Path>) -> Result<Self, StorageError> {
         SqliteOptions::new(location)?.open().await
     }
 
     /// Uses the application's own connections. They must have `journal_mode` WAL and `synchronous` FULL, which is checked
-    /// on one of them, and the database the encoding UTF-8, which is SQLite's default; [`SqliteOptions`] tells what else is worth setting.
+    /// on one of them, and the database the encoding UTF-8, which is SQLite's default; [`SqliteOptions`] tells what else is
+    /// worth setting. Whether the database is an older copy is for the application to know.
     ///
     /// # Errors
     ///
@@ -100,14 +137,23 @@ impl SqliteStorage {
             let mut connection = pool.acquire().await.map_err(error)?;
             prepare(&mut connection, durability).await?;
             drop(connection);
-            Ok(Self::new(pool, None))
+            Ok(Self::new(pool, None, None))
         })
         .await
     }
 
-    fn new(pool: SqlitePool, held: Option<PoolConnection<Sqlite>>) -> Self {
-        let connections = Arc::new(Connections::new(pool, held));
-        Self { connections }
+    fn new(pool: SqlitePool, held: Option<PoolConnection<Sqlite>>, marks: Option<Marks>) -> Self {
+        Self {
+            connections: Arc::new(Connections::new(pool, held)),
+            marks: marks.map(Arc::new),
+        }
+    }
+
+    /// Notes that a batch was applied.
+    fn note(&self, batch: &Batch, committed: &Result<Committed, StorageError>) {
+        if let (Some(marks), Ok(Committed::Applied)) = (&self.marks, committed) {
+            marks.applied(batch.id());
+        }
     }
 
     /// Closes all connections, and waits until the calls under way have ended. Later calls fail, also those of clones.
@@ -145,6 +191,7 @@ impl Storage for SqliteStorage {
             let mut connection = self.connections.to_write().await?;
             let committed = commit::commit(connection.get(), account, batch).await;
             connection.give_back();
+            self.note(batch, &committed);
             committed
         })
         .await

@@ -10,64 +10,111 @@ use sqlx::{Row, SqliteConnection};
 use crate::error::{corrupt, error};
 use crate::jsonb::Jsonb;
 
-/// `?2` is an array of partitions; `?3` an object with an entry for each record, of its partition and its item.
+/// `?2` is an object with an entry for each that is asked for: its partition and its item, or an empty text for all items.
+/// Every text is at least the empty one and less than any blob.
 ///
-/// Of each record the answer has three lengths in bytes, and the bytes themselves: of partition and item, of the
-/// revision, and of the value. In a database in UTF-8, a text has the bytes of the blobs it was joined from.
+/// Of each record the answer has a number in decimal with a space after it, since each number costs as much as finding a
+/// record: from the highest bits on the entry that asked for it; the length of the item in bytes, 13 bits; and that of the
+/// value, 26 bits. Then come the bytes of item, revision and value. In a database in UTF-8, a text has the bytes of the
+/// blobs it was joined from.
 pub(crate) const LOAD: &str = "\
-    SELECT
-        group_concat(octet_length(partition) || ' ' || octet_length(item) || ' ' || octet_length(value), ' '),
-        CAST(group_concat(partition || item || revision || value, '') AS BLOB)
-    FROM (
-        SELECT record.partition, record.item, record.revision, record.value
-        FROM json_each(?2) AS wanted
-        CROSS JOIN omemo_record AS record
-            ON record.account = ?1 AND record.partition = wanted.value
-        UNION ALL
-        SELECT record.partition, record.item, record.revision, record.value
-        FROM json_each(?3) AS wanted
-        CROSS JOIN omemo_record AS record
-            ON record.account = ?1 AND record.partition = wanted.key AND record.item = wanted.value
-    )";
+    SELECT CAST(
+        group_concat(
+            ((wanted.rowid << 39) | (octet_length(record.item) << 26) | octet_length(record.value)) || ' '
+                || record.item || record.revision || record.value,
+            ''
+        ) AS BLOB
+    )
+    FROM json_each(?2) AS wanted
+    CROSS JOIN omemo_record AS record
+        ON record.account = ?1
+        AND record.partition = wanted.key
+        AND record.item BETWEEN wanted.value AND iif(wanted.value = '', x'', wanted.value)";
 
 pub(crate) async fn load(
     connection: &mut SqliteConnection,
     account: &AccountId,
     query: &Query,
 ) -> Result<Snapshot, StorageError> {
-    let (partitions, records) = parameters(query);
+    let wanted = wanted(query);
     let row = sqlx::query(LOAD)
         .bind(account.as_str())
-        .bind(partitions)
-        .bind(records)
+        .bind(parameter(&wanted))
         .fetch_one(connection)
         .await
         .map_err(error)?;
-    let lengths: Option<&str> = row.try_get(0).map_err(error)?;
-    let bytes: Option<&[u8]> = row.try_get(1).map_err(error)?;
-    let records = Joined::new(lengths.unwrap_or_default(), bytes.unwrap_or_default());
-    Ok(Snapshot::new(records.collect::<Result<_, _>>()?))
+    let bytes: Option<&[u8]> = row.try_get(0).map_err(error)?;
+    let mut records = Vec::with_capacity(wanted.len() * 2);
+    let mut joined = Joined {
+        wanted,
+        bytes: bytes.unwrap_or_default(),
+        first: None,
+    };
+    while !joined.bytes.is_empty() {
+        records.push(joined.record()?);
+    }
+    Ok(Snapshot::new(records.into_iter().collect()))
+}
+
+/// A partition, and one item of it unless all are asked for.
+type Wanted<'a> = (&'a Name, Option<&'a Name>);
+
+/// Everything that is asked for. Records of a partition that is asked for whole are not asked for again.
+fn wanted(query: &Query) -> Vec<Wanted<'_>> {
+    let partitions = query.partitions.iter().map(|partition| (partition, None));
+    let records = query.records.iter();
+    let records = records.filter(|key| !query.partitions.contains(&key.partition));
+    partitions
+        .chain(records.map(|key| (&key.partition, Some(&key.item))))
+        .collect()
+}
+
+fn parameter(wanted: &[Wanted<'_>]) -> Option<Vec<u8>> {
+    let mut object = Jsonb::object(wanted.len());
+    for (partition, item) in wanted {
+        object.text(partition.as_str());
+        object.text(item.map_or("", Name::as_str));
+    }
+    object.finish()
 }
 
 /// Records that were joined, being taken apart.
 struct Joined<'a> {
-    lengths: std::str::SplitAsciiWhitespace<'a>,
+    wanted: Vec<Wanted<'a>>,
     bytes: &'a [u8],
-    /// Of the record before: most often the next lies in the same one.
-    partition: Option<Name>,
+    /// The item of the first record: partitions that are alike hold one of the same name.
+    first: Option<Name>,
 }
 
 impl<'a> Joined<'a> {
-    fn new(lengths: &'a str, bytes: &'a [u8]) -> Self {
-        Self {
-            lengths: lengths.split_ascii_whitespace(),
-            bytes,
-            partition: None,
-        }
+    /// Which entry, and how long item and value are.
+    fn numbers(&mut self) -> Result<[usize; 3], StorageError> {
+        let joined = self.number()?;
+        let part = |number: u64| usize::try_from(number).map_err(|_| torn());
+        Ok([
+            part(joined >> 39)?,
+            part(joined >> 26 & 0x1fff)?,
+            part(joined & 0x3ff_ffff)?,
+        ])
     }
 
-    fn length(&mut self) -> Option<usize> {
-        self.lengths.next()?.parse().ok()
+    /// A number in decimal, and the space after it.
+    fn number(&mut self) -> Result<u64, StorageError> {
+        let mut number = 0_u64;
+        loop {
+            match self.bytes.split_first().ok_or_else(torn)? {
+                (b' ', rest) => {
+                    self.bytes = rest;
+                    return Ok(number);
+                }
+                (digit @ b'0'..=b'9', rest) => {
+                    let shifted = number.checked_mul(10).ok_or_else(torn)?;
+                    number = shifted.checked_add(u64::from(digit - b'0')).ok_or_else(torn)?;
+                    self.bytes = rest;
+                }
+                _ => return Err(torn()),
+            }
+        }
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], StorageError> {
@@ -76,41 +123,31 @@ impl<'a> Joined<'a> {
         Ok(taken)
     }
 
-    fn name(&mut self, length: usize) -> Result<&'a str, StorageError> {
-        std::str::from_utf8(self.take(length)?).map_err(not_a_name)
+    fn item(&mut self, length: usize) -> Result<Name, StorageError> {
+        let bytes = self.take(length)?;
+        if let Some(first) = &self.first
+            && first.as_str().as_bytes() == bytes
+        {
+            return Ok(first.clone());
+        }
+        let text = std::str::from_utf8(bytes).map_err(not_a_name)?;
+        let item = Name::new(text).map_err(not_a_name)?;
+        if self.first.is_none() {
+            self.first = Some(item.clone());
+        }
+        Ok(item)
     }
 
-    fn record(&mut self, partition: usize) -> Result<(Key, Record), StorageError> {
-        let (Some(item), Some(value)) = (self.length(), self.length()) else {
-            return Err(torn());
-        };
-        let partition = self.name(partition)?;
-        let partition = match self.partition.take() {
-            Some(before) if before.as_str() == partition => before,
-            _ => Name::new(partition).map_err(not_a_name)?,
-        };
-        self.partition = Some(partition.clone());
-        let item = Name::new(self.name(item)?).map_err(not_a_name)?;
+    fn record(&mut self) -> Result<(Key, Record), StorageError> {
+        let [entry, item, value] = self.numbers()?;
+        let item = self.item(item)?;
+        let (partition, _) = self.wanted.get(entry).ok_or_else(torn)?;
+        let partition = (*partition).clone();
         let record = Record {
             revision: revision(self.take(16)?)?,
             value: Value::from(self.take(value)?.to_vec()),
         };
         Ok((Key { partition, item }, record))
-    }
-}
-
-impl Iterator for Joined<'_> {
-    type Item = Result<(Key, Record), StorageError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.length() {
-            Some(partition) => Some(self.record(partition)),
-            None if self.bytes.is_empty() => None,
-            None => {
-                self.bytes = &[];
-                Some(Err(torn()))
-            }
-        }
     }
 }
 
@@ -120,22 +157,6 @@ fn torn() -> StorageError {
 
 fn not_a_name(invalid: impl std::error::Error + Send + Sync + 'static) -> StorageError {
     corrupt("a stored name is not one").with_source(invalid)
-}
-
-/// Records of a partition that is asked for whole are not asked for again.
-fn parameters(query: &Query) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-    let mut partitions = Jsonb::array();
-    for partition in &query.partitions {
-        partitions.text(&[partition.as_str()]);
-    }
-    let mut records = Jsonb::object();
-    for key in &query.records {
-        if !query.partitions.contains(&key.partition) {
-            records.text(&[key.partition.as_str()]);
-            records.text(&[key.item.as_str()]);
-        }
-    }
-    (partitions.finish(), records.finish())
 }
 
 /// The key in the first two columns.
@@ -159,7 +180,7 @@ mod tests {
     use super::LOAD;
     use crate::schema;
 
-    /// Whatever is asked for, the records are searched by the index, and the lists are what is walked.
+    /// Whatever is asked for, the records are searched by the index, and the list is what is walked.
     #[tokio::test]
     async fn load_uses_the_index() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
@@ -175,9 +196,8 @@ mod tests {
             .iter()
             .filter(|step| step.contains("SEARCH record"))
             .collect();
-        assert_eq!(searches.len(), 2, "{plan:#?}");
-        assert!(searches[0].ends_with("(account=? AND partition=?)"));
-        assert!(searches[1].ends_with("(account=? AND partition=? AND item=?)"));
+        assert_eq!(searches.len(), 1, "{plan:#?}");
+        assert!(searches[0].ends_with("(account=? AND partition=? AND item>? AND item<?)"));
         assert!(!plan.iter().any(|step| step.contains("SCAN record")));
     }
 }

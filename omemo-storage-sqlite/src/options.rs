@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
 use crate::error::error;
+use crate::marks::Marks;
 use crate::runtime::within;
 use crate::{SqliteStorage, schema};
 
@@ -17,14 +18,31 @@ use crate::{SqliteStorage, schema};
 /// Each connection is set up with these pragmas:
 ///
 /// * `journal_mode = WAL`: readers and the writer do not wait for each other, and a commit waits for the disk once. A
-///   rollback journal would wait three times.
-/// * `synchronous = FULL`: a commit is on the disk before it is answered. With `NORMAL` a power failure takes the last
-///   commits back, and a ratchet that goes back uses its keys twice.
-/// * `fullfsync = ON`: the same on Apple's systems, where a plain sync leaves data in the disk's cache. Elsewhere it
-///   means nothing.
+///   rollback journal (`DELETE`, `TRUNCATE`, `PERSIST`) waits two or three times, and readers keep the writer out; `MEMORY` and
+///   `OFF` lose the database in a crash. The price: the database cannot be on a network file system, and `-wal` and `-shm`
+///   lie beside it, without which a copy of it lacks the last commits.
+/// * `synchronous = FULL`: a commit is on the disk before it is answered, which is about half of what a small one takes.
+///   `NORMAL` saves that, but a power failure takes the last commits back, and a ratchet that goes back uses its keys twice.
+///   `EXTRA` adds nothing in WAL mode.
+/// * `fullfsync = ON`, `checkpoint_fullfsync = ON`: the same on Apple's systems, where a plain sync leaves data in the
+///   disk's cache. Commits take longer there; without, they would not survive a power failure. Elsewhere it means nothing.
 /// * `secure_delete = ON`: what is deleted or replaced is overwritten with zeros in the database, so that old keys do
-///   not stay in its free space. Without it, forward secrecy would end at the file. (The write-ahead log keeps them
-///   until it is reused.)
+///   not stay in its free space. It costs pages written that would otherwise only be freed. Without it, forward secrecy would
+///   end at the file; with `FAST` it does where zeros would cost a write. (The write-ahead log keeps old pages until it is reused.)
+/// * `busy_timeout`: see [`SqliteOptions::busy_timeout`]. With none, a commit fails whenever another process writes.
+///
+/// And these are left as SQLite has them:
+///
+/// * `wal_autocheckpoint` at 1,000 pages: now and then a commit copies the log into the database, and takes longer. More pages make that
+///   rarer and longer, the log larger, and old keys stay in it for longer.
+/// * `locking_mode = NORMAL`: `EXCLUSIVE` would save the shared index of the log, and keep every other process out.
+/// * `mmap_size` at 0: mapped, pages are read without a copy, but an error of the disk becomes a signal that kills the
+///   process, and a stray write into memory could damage the database.
+/// * `cache_size` at 2 MB a connection: the upper levels of the index stay there, the rest in the system's cache.
+/// * `page_size` at 4,096 bytes, which is what disks write at once. Larger pages make each commit of a small record longer.
+/// * `auto_vacuum = NONE`: free pages are used again. To shrink the file would cost writes with each delete.
+/// * `temp_store`, `foreign_keys`, `trusted_schema`: nothing here uses temporary tables, foreign keys, or functions with
+///   effects of their own.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
     connect: SqliteConnectOptions,
@@ -33,6 +51,9 @@ pub struct SqliteOptions {
     durability: Durability,
     /// Whether the file is created where there is none.
     creates: bool,
+    /// Whether an older copy is accepted.
+    accepts_copy: bool,
+    unmarked: bool,
 }
 
 /// Whether a database that may forget commits is accepted.
@@ -82,6 +103,8 @@ impl SqliteOptions {
             connections: 4,
             durability: Durability::Required,
             creates,
+            accepts_copy: false,
+            unmarked: false,
         })
     }
 
@@ -108,6 +131,26 @@ impl SqliteOptions {
         self
     }
 
+    /// Opens a database that is a copy (moved, copied, or older content put back), which is [refused](ErrorKind::Copy)
+    /// otherwise; from then on it is the one that was last in use.
+    ///
+    /// If it may be an old copy, or if a copy of it is still in use elsewhere, its sessions and pre keys must be dropped
+    /// before anything else is done: who goes on with them uses message keys twice, and cannot read what others have sent
+    /// since.
+    #[must_use]
+    pub fn accept_copy(mut self) -> Self {
+        self.accepts_copy = true;
+        self
+    }
+
+    /// Opens a database without looking whether it is a copy, and without marking it: a copy stays
+    /// [refused](ErrorKind::Copy). For who makes it fit for use before it is [accepted](Self::accept_copy).
+    #[must_use]
+    pub fn unmarked(mut self) -> Self {
+        self.unmarked = true;
+        self
+    }
+
     /// Opens the database and brings its tables to this version.
     ///
     /// # Errors
@@ -120,9 +163,19 @@ impl SqliteOptions {
             let mut connection = pool.acquire().await.map_err(error)?;
             switch_to_wal(&mut connection).await?;
             prepare(&mut connection, self.durability).await?;
-            Ok(SqliteStorage::new(pool, Some(connection)))
+            let marks = self.marks(&mut connection).await?;
+            Ok(SqliteStorage::new(pool, Some(connection), marks))
         })
         .await
+    }
+
+    async fn marks(&self, connection: &mut SqliteConnection) -> Result<Option<Marks>, StorageError> {
+        match self.durability {
+            _ if self.unmarked => Ok(None),
+            Durability::Required => Marks::open(connection, self.accepts_copy).await,
+            // It may be older after each power failure.
+            Durability::Waived => Ok(None),
+        }
     }
 
     fn pool(&self) -> SqlitePool {

@@ -6,7 +6,11 @@ use sqlx::{Connection, SqliteConnection};
 use crate::error::error;
 
 /// The migration at place 0 leads to version 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_records.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_records.sql"),
+    include_str!("../migrations/0002_marks.sql"),
+    include_str!("../migrations/0003_fewer_searches.sql"),
+];
 
 /// Brings the schema to the newest version. Whoever holds the write lock migrates; others wait for it, and find the
 /// work done.

@@ -27,6 +27,7 @@ impl Transactional for SqliteStorage {
         within(async {
             let mut lease = self.connections.to_write().await?;
             let committed = transact(lease.get(), account, batch, companion).await;
+            self.note(batch, &committed);
             if committed.is_ok() {
                 lease.give_back();
             }

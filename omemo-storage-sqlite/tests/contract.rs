@@ -6,7 +6,7 @@ use std::process::Command;
 use omemo_conformance::storage::{Alternating, Capabilities, Capability, Factory, write_until_killed};
 use omemo_storage::StorageError;
 use omemo_storage::blocking::wait;
-use omemo_storage_sqlite::SqliteStorage;
+use omemo_storage_sqlite::{SqliteOptions, SqliteStorage};
 use tempfile::TempDir;
 
 /// Names the file to the processes that are started.
@@ -70,6 +70,26 @@ impl Factory for OpenedTwice {
     }
 }
 
+/// All calls share one connection.
+struct OneConnection(File);
+
+impl Factory for OneConnection {
+    type Storage = SqliteStorage;
+
+    async fn open(&self) -> Result<SqliteStorage, StorageError> {
+        let options = SqliteOptions::new(self.0.directory.path().join("omemo.db"))?;
+        options.connections(1).open().await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    fn writer(&self) -> Command {
+        self.0.writer()
+    }
+}
+
 mod one_opening {
     use super::*;
 
@@ -84,4 +104,10 @@ mod two_openings {
         OpenedTwice(File::new()),
         lacks: [Restart, Cut]
     );
+}
+
+mod one_connection {
+    use super::*;
+
+    omemo_conformance::storage_suite!(tokio::test, OneConnection(File::new()), lacks: [Restart, Cut]);
 }

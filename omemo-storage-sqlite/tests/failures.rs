@@ -191,7 +191,7 @@ async fn database_locked_by_someone_else() {
     let error = storage.purge(&account()).await.unwrap_err();
     assert_error(&error, ErrorKind::Unavailable, "locked by another");
 
-    // Reading and opening do not wait for writers.
+    // Reading does not wait for writers, and opening does without its own mark.
     let read = value(&storage, &key("p", "i")).await.unwrap();
     assert_eq!(read.as_deref(), Some("value"));
     open().await.unwrap();
@@ -264,6 +264,29 @@ async fn closed_storage() {
     assert_error(&error, ErrorKind::Unavailable, "closed");
     let error = storage.commit(&account(), &batch()).await.unwrap_err();
     assert_error(&error, ErrorKind::Unavailable, "closed");
+}
+
+/// The call under way ends, and with it the closing.
+#[tokio::test]
+async fn storage_that_is_closed_during_a_call() {
+    let (directory, storage) = common::open().await;
+    let mut other = connect(&directory).await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let commit = tokio::spawn({
+        let storage = storage.clone();
+        async move { storage.commit(&account(), &batch()).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let close = tokio::spawn({
+        let storage = storage.clone();
+        async move { storage.close().await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!commit.is_finished() && !close.is_finished());
+    other.execute("ROLLBACK").await.unwrap();
+    assert_eq!(commit.await.unwrap().unwrap(), Committed::Applied);
+    let closed = tokio::time::timeout(Duration::from_secs(20), close).await;
+    closed.unwrap().unwrap();
 }
 
 /// The database holds private keys: nobody else may read it, nor what SQLite keeps beside it.

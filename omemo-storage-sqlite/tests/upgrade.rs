@@ -12,7 +12,7 @@ use omemo_storage::blocking::wait;
 use omemo_storage::{
     AccountId, Batch, CommitId, Committed, Key, Name, Query, Record, Revision, Storage, Value,
 };
-use omemo_storage_sqlite::SqliteStorage;
+use omemo_storage_sqlite::{SqliteOptions, SqliteStorage};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 use tempfile::TempDir;
@@ -85,6 +85,12 @@ fn expected(account: usize) -> BTreeMap<Key, Record> {
     expected
 }
 
+/// Since version 2, copies are told from their originals.
+async fn open_copy(file: &Path) -> SqliteStorage {
+    let options = SqliteOptions::new(file).unwrap();
+    options.accept_copy().open().await.unwrap()
+}
+
 async fn fill(storage: &SqliteStorage) {
     for (n, account) in accounts().iter().enumerate() {
         let mut first = Batch::new(id(n, 1));
@@ -144,6 +150,7 @@ async fn every_earlier_schema_is_upgraded() {
         fs::copy(golden(earlier), &file).unwrap();
         assert_eq!(version(&file).await, earlier as i64);
 
+        open_copy(&file).await.close().await;
         for _ in 0..2 {
             let storage = SqliteStorage::open(&file).await.unwrap();
             for (n, account) in accounts().iter().enumerate() {
@@ -162,7 +169,7 @@ async fn upgraded_database_is_judged_and_written_like_a_new_one() {
     for earlier in 1..=newest() {
         let file = directory.path().join(format!("v{earlier}.db"));
         fs::copy(golden(earlier), &file).unwrap();
-        let storage = SqliteStorage::open(&file).await.unwrap();
+        let storage = open_copy(&file).await;
         for (n, account) in accounts().iter().enumerate() {
             let mut stale = Batch::new(id(n, 3));
             stale.put(replaced(), Some(id(n, 1).into()), Value::from(b"stale".to_vec()));
@@ -211,9 +218,12 @@ fn there_is_a_golden_file_of_every_schema() {
 fn write_the_newest_golden_file() {
     let file = golden(newest());
     assert!(!file.exists(), "{} stays as it is", file.display());
+    let directory = TempDir::new().unwrap();
+    let new = directory.path().join("new.db");
     wait(async {
-        let storage = SqliteStorage::open(&file).await.unwrap();
+        let storage = SqliteStorage::open(&new).await.unwrap();
         fill(&storage).await;
         storage.close().await;
     });
+    fs::copy(new, file).unwrap();
 }

@@ -1,13 +1,8 @@
 //! The blocking twin of the contract, for code without an executor.
 
-use core::future::Future;
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
-use std::sync::Arc;
-use std::task::Wake;
-use std::thread::{self, Thread};
-
 use crate::{AccountId, Batch, Committed, Cursor, Page, Query, RecordInfo, Snapshot, StorageError};
+
+pub use crate::waiting::{Park, park_with, wait};
 
 /// [`crate::Storage`] for blocking code: the same calls, the same promises.
 pub trait Storage: Send + Sync {
@@ -109,30 +104,5 @@ impl<S: Storage> crate::Storage for Inline<S> {
 
     async fn purge(&self, account: &AccountId) -> Result<(), StorageError> {
         self.0.purge(account)
-    }
-}
-
-/// Waits on the calling thread until `future` is ready.
-///
-/// ```
-/// assert_eq!(omemo_storage::blocking::wait(async { 2 + 2 }), 4);
-/// ```
-pub fn wait<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
     }
 }

@@ -19,6 +19,9 @@ pub enum ErrorKind {
     Misconfigured,
     /// The database was written by a newer version of the storage.
     UnsupportedVersion,
+    /// The database is a copy: not the one that was last in use, or that one with older content. Who goes on with it may use
+    /// message keys twice; the storage says how to accept it all the same.
+    Copy,
     /// There is no room left. Nothing was written.
     Full,
     /// What the application wanted to write along with a batch failed. Nothing was written.
@@ -79,6 +82,7 @@ impl StorageError {
             | ErrorKind::TooLarge
             | ErrorKind::Misconfigured
             | ErrorKind::Companion
+            | ErrorKind::Copy
             | ErrorKind::UnsupportedVersion => Retry::Never,
         }
     }

@@ -38,12 +38,16 @@ mod error;
 mod metered;
 mod name;
 mod record;
+#[cfg(feature = "tokio")]
+pub mod runtime;
 #[cfg(feature = "sealed")]
 mod sealed;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod transactional;
+#[cfg(feature = "std")]
+mod waiting;
 
 pub use batch::{
     Batch, CommitId, Committed, MAX_RECORDS, Revision, Stake, WRAPPER_BYTES, WRAPPER_RECORDS, Write,

@@ -1,6 +1,7 @@
 //! Names: of accounts, of partitions, of items.
 
 use alloc::sync::Arc;
+use core::cmp::Ordering;
 use core::fmt;
 
 /// The longest name in bytes. A bare JID has at most 3,071 bytes; the rest is for a prefix and a suffix around it.
@@ -9,8 +10,25 @@ pub const MAX_NAME: usize = 4096;
 /// The name of an account, a partition or an item: 1 to [`MAX_NAME`] bytes of text without NUL.
 ///
 /// Names are compared byte by byte: case, normal forms and separators mean nothing to a storage.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Arc<str>);
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Clones are compared more often than others.
+        if Arc::ptr_eq(&self.0, &other.0) {
+            Ordering::Equal
+        } else {
+            self.0.cmp(&other.0)
+        }
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Name {
     /// Checks and takes a name.

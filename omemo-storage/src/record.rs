@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{Key, Name, Revision};
 
@@ -14,7 +14,24 @@ pub const MAX_VALUE: usize = 1 << 20;
 
 /// The bytes of a record. Treated as secret: wiped when dropped, never printed.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Value(Zeroizing<Vec<u8>>);
+pub struct Value(Vec<u8>);
+
+/// Overwrites all the memory of a vector at once: [`Zeroize`](zeroize::Zeroize) does it byte by byte, and an operation
+/// drops hundreds of values.
+pub(crate) fn wipe(bytes: &mut Vec<u8>) {
+    let capacity = bytes.capacity();
+    bytes.clear();
+    bytes.resize(capacity, 0);
+    zeroize::optimization_barrier(bytes.as_slice());
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+impl ZeroizeOnDrop for Value {}
 
 impl Value {
     /// The bytes.
@@ -29,8 +46,8 @@ impl Value {
 
     /// The bytes, to be worked on where they are.
     #[cfg(feature = "sealed")]
-    pub(crate) fn into_bytes(self) -> Zeroizing<Vec<u8>> {
-        self.0
+    pub(crate) fn into_bytes(mut self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(core::mem::take(&mut self.0))
     }
 
     /// Whether there are none.
@@ -41,13 +58,13 @@ impl Value {
 
 impl From<Vec<u8>> for Value {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(bytes)
     }
 }
 
 impl From<Zeroizing<Vec<u8>>> for Value {
-    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
-        Self(bytes)
+    fn from(mut bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(core::mem::take(&mut *bytes))
     }
 }
 

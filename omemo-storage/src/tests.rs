@@ -48,6 +48,17 @@ fn a_batch_names_a_record_once() {
 }
 
 #[test]
+fn all_memory_of_a_value_is_wiped() {
+    fn wiped_when_dropped<T: zeroize::ZeroizeOnDrop>() {}
+    wiped_when_dropped::<Value>();
+    let mut bytes = vec![0xab; 100];
+    let capacity = bytes.capacity();
+    bytes.truncate(10);
+    super::record::wipe(&mut bytes);
+    assert_eq!(bytes, vec![0; capacity]);
+}
+
+#[test]
 fn a_value_shows_its_size_alone() {
     let value = Value::from(vec![0xab; 5]);
     assert_eq!(format!("{value:?}"), "Value(5 bytes)");

@@ -5,6 +5,7 @@
 mod common;
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -44,22 +45,24 @@ fn replacing(storage: &impl Storage, place: &Key, by: &str) -> Batch {
 
 #[test]
 fn what_was_asked_for_or_written_costs_no_load() {
-    let (storage, _) = metered();
+    let (storage, memory) = metered();
     let (a, b, c) = (key("p", "a"), key("p", "b"), key("q", "c"));
+    put(&memory, &romeo(), &a, None, "zero");
     let all = query(&[&c], &["p"]);
     assert!(!load(&storage, &romeo(), &all).from_cache);
+    let mut one = replacing(&storage, &a, "one");
+    one.put(c.clone(), None, text("two"));
     assert_eq!(loads(&storage), 1);
 
-    let revision = put(&storage, &romeo(), &a, None, "one");
-    let second = put(&storage, &romeo(), &c, None, "two");
+    assert_eq!(commit(&storage, &romeo(), &one), Committed::Applied);
     let snapshot = load(&storage, &romeo(), &all);
     assert!(snapshot.from_cache);
     assert_eq!(snapshot.records.len(), 2);
-    assert_eq!(snapshot.records[&a].revision, revision);
+    assert_eq!(snapshot.records[&a].revision, one.id().into());
     // An item of a partition that is known whole, and an absence that was asked for.
     assert_eq!(value(&storage, &romeo(), &b), None);
     let mut delete = batch();
-    delete.delete(c.clone(), Some(second));
+    delete.delete(c.clone(), Some(one.id().into()));
     assert_eq!(commit(&storage, &romeo(), &delete), Committed::Applied);
     assert_eq!(value(&storage, &romeo(), &c), None);
     assert_eq!(loads(&storage), 0);
@@ -334,21 +337,75 @@ fn a_commit_whose_future_is_dropped_drops_what_it_names() {
     assert!(load(&storage, &romeo(), &query(&[&place], &[])).from_cache);
 }
 
+/// A batch that was applied, and what it created deleted again.
+fn applied_and_undone(storage: &impl Storage, place: &Key) -> Batch {
+    let mut create = batch();
+    create.put(place.clone(), None, text("of long ago"));
+    assert_eq!(commit(storage, &romeo(), &create), Committed::Applied);
+    let mut delete = batch();
+    delete.delete(place.clone(), Some(create.id().into()));
+    assert_eq!(commit(storage, &romeo(), &delete), Committed::Applied);
+    create
+}
+
 #[test]
 fn a_batch_sent_again_is_not_entered() {
     let (storage, memory) = metered();
     let place = key("p", "a");
     assert_eq!(value(&storage, &romeo(), &place), None);
-    let mut lost = batch();
-    lost.put(place.clone(), None, text("lost answer"));
-    assert_eq!(commit(&storage, &romeo(), &lost), Committed::Applied);
-    let mut delete = batch();
-    delete.delete(place.clone(), Some(lost.id().into()));
-    assert_eq!(commit(&storage, &romeo(), &delete), Committed::Applied);
+    let again = applied_and_undone(&storage, &place);
     // The record is known to be absent, as the batch relies on. But it was applied long ago.
-    assert_eq!(commit(&storage, &romeo(), &lost), Committed::Applied);
+    assert_eq!(value(&storage, &romeo(), &place), None);
+    assert_eq!(commit(&storage, &romeo(), &again), Committed::Applied);
     assert_eq!(value(&storage, &romeo(), &place), None);
     assert!(everything(&memory, &romeo()).records.is_empty());
+}
+
+/// A new handle does not know what was sent before it was there.
+#[test]
+fn a_batch_that_another_handle_has_sent_is_not_entered() {
+    let (storage, memory) = metered();
+    let place = key("p", "a");
+    let again = applied_and_undone(&memory, &place);
+    for whole in [false, true] {
+        let wanted = match whole {
+            true => query(&[], &["p"]),
+            false => query(&[&place], &[]),
+        };
+        assert!(load(&storage, &romeo(), &wanted).records.is_empty());
+        assert_eq!(commit(&storage, &romeo(), &again), Committed::Applied);
+        assert!(
+            load(&storage, &romeo(), &wanted).records.is_empty(),
+            "whole: {whole}"
+        );
+    }
+}
+
+/// It was sent by this handle, and applied only when nobody waited for it any more: after what the handle knows was
+/// loaded. So that what it replaces is known to be as it expects says nothing.
+#[test]
+fn a_batch_sent_again_is_not_entered_though_what_it_replaces_seems_to_be_there() {
+    let (storage, memory) = hooked();
+    let (old, new) = (key("p", "old"), key("q", "new"));
+    put(&memory, &romeo(), &old, None, "old");
+    let mut lost = replacing(&storage, &old, "replaced");
+    lost.put(new.clone(), None, text("created"));
+    storage
+        .inner()
+        .before_next_commit(|| std::panic::resume_unwind(Box::new("the connection is lost")));
+    let sent = catch_unwind(AssertUnwindSafe(|| commit(&storage, &romeo(), &lost)));
+    assert!(sent.is_err());
+
+    assert_eq!(value(&storage, &romeo(), &old).unwrap(), "old");
+    assert_eq!(commit(&memory, &romeo(), &lost), Committed::Applied);
+    assert_eq!(value(&storage, &romeo(), &new).unwrap(), "created");
+    let mut delete = batch();
+    delete.delete(new.clone(), Some(lost.id().into()));
+    assert_eq!(commit(&storage, &romeo(), &delete), Committed::Applied);
+    assert_eq!(value(&storage, &romeo(), &new), None);
+
+    assert_eq!(commit(&storage, &romeo(), &lost), Committed::Applied);
+    assert_eq!(value(&storage, &romeo(), &new), None);
 }
 
 #[test]

@@ -154,9 +154,10 @@ fn writes_that_ran_and_vanished_are_the_callers_to_repeat() {
 fn a_cache_follows_commits_that_carry_more() {
     let storage = Cached::new(WithNotes::default());
     let place = key("p", "a");
-    assert_eq!(value(&storage, &romeo(), &place), None);
+    let before = put(storage.inner(), &romeo(), &place, None, "before");
+    assert_eq!(value(&storage, &romeo(), &place).unwrap(), "before");
     let mut first = batch();
-    first.put(place.clone(), None, text("first"));
+    first.put(place.clone(), Some(before), text("first"));
     assert_eq!(commit_with(&storage, &first, "first"), Committed::Applied);
     let kept = load(&storage, &romeo(), &query(&[&place], &[]));
     assert!(kept.from_cache);

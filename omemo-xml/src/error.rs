@@ -81,6 +81,14 @@ pub enum XmlError {
         /// How many bytes it holds.
         actual: usize,
     },
+    /// A key is not of Curve25519, which the byte before it would say (legacy).
+    #[error("<{element}> holds a key of type {found} instead of 5")]
+    WrongKeyType {
+        /// The element.
+        element: &'static str,
+        /// Its type: the first of its 33 bytes.
+        found: u8,
+    },
     /// The bytes of an element are no key.
     #[error("<{element}> holds no valid key")]
     InvalidKey {

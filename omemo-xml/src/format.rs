@@ -3,7 +3,7 @@
 use minidom::Element;
 use omemo_sansio::{Bundle, DeviceList, EncryptedMessage, Namespace};
 
-use crate::{XmlError, omemo2};
+use crate::{XmlError, legacy, omemo2};
 
 /// A protocol version by the form of its XML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,11 +11,13 @@ use crate::{XmlError, omemo2};
 pub enum Format {
     /// `urn:xmpp:omemo:2`: the functions of [`omemo2`].
     Omemo2,
+    /// `eu.siacs.conversations.axolotl`: the functions of [`legacy`].
+    Legacy,
 }
 
 impl Format {
-    /// All there are.
-    pub const ALL: &'static [Self] = &[Self::Omemo2];
+    /// All there are, the newest first.
+    pub const ALL: &'static [Self] = &[Self::Omemo2, Self::Legacy];
 
     /// The format of a namespace, if it is known.
     ///
@@ -29,12 +31,37 @@ impl Format {
         Self::named(namespace.as_str())
     }
 
-    /// The format of an `<encrypted>` element, if it is one of a known namespace. A stanza may hold one of each.
+    /// The format of an `<encrypted>` element, if it is one of a known namespace.
     pub fn of_element(element: &Element) -> Option<Self> {
         Self::named(&element.ns()).filter(|_| element.name() == "encrypted")
     }
 
-    fn named(namespace: &str) -> Option<Self> {
+    /// The `<encrypted>` elements of a stanza, one a format at most, the newest format first. A stanza may hold both, each
+    /// for the devices that the sender knows to read it, so that ours may be in either: try them in turn until one is for
+    /// this device. The hint of explicit message encryption (XEP-0380) must not choose, since it names only one.
+    ///
+    /// ```
+    /// use omemo_xml::Format;
+    ///
+    /// let stanza = omemo_xml::parse(
+    ///     "<message xmlns='jabber:client'>
+    ///        <encryption xmlns='urn:xmpp:eme:0' namespace='eu.siacs.conversations.axolotl'/>
+    ///        <encrypted xmlns='eu.siacs.conversations.axolotl'/>
+    ///        <encrypted xmlns='urn:xmpp:omemo:2'/>
+    ///      </message>",
+    /// )?;
+    /// let formats: Vec<_> = Format::encrypted_in(&stanza).map(|(format, _)| format).collect();
+    /// assert_eq!(formats, [Format::Omemo2, Format::Legacy]);
+    /// # Ok::<(), omemo_xml::XmlError>(())
+    /// ```
+    pub fn encrypted_in(stanza: &Element) -> impl Iterator<Item = (Self, &Element)> {
+        Self::ALL.iter().filter_map(|format| {
+            let element = stanza.get_child("encrypted", format.namespace().as_str())?;
+            Some((*format, element))
+        })
+    }
+
+    pub(crate) fn named(namespace: &str) -> Option<Self> {
         Self::ALL
             .iter()
             .copied()
@@ -45,6 +72,7 @@ impl Format {
     pub const fn namespace(self) -> Namespace {
         match self {
             Self::Omemo2 => Namespace::OMEMO_2,
+            Self::Legacy => Namespace::LEGACY,
         }
     }
 
@@ -56,6 +84,7 @@ impl Format {
     pub fn device_list_from_xml(self, element: &Element) -> Result<DeviceList, XmlError> {
         match self {
             Self::Omemo2 => omemo2::device_list_from_xml(element),
+            Self::Legacy => legacy::device_list_from_xml(element),
         }
     }
 
@@ -63,6 +92,7 @@ impl Format {
     pub fn device_list_to_xml(self, list: &DeviceList) -> Element {
         match self {
             Self::Omemo2 => omemo2::device_list_to_xml(list),
+            Self::Legacy => legacy::device_list_to_xml(list),
         }
     }
 
@@ -74,6 +104,7 @@ impl Format {
     pub fn bundle_from_xml(self, element: &Element) -> Result<Bundle, XmlError> {
         match self {
             Self::Omemo2 => omemo2::bundle_from_xml(element),
+            Self::Legacy => legacy::bundle_from_xml(element),
         }
     }
 
@@ -81,6 +112,7 @@ impl Format {
     pub fn bundle_to_xml(self, bundle: &Bundle) -> Element {
         match self {
             Self::Omemo2 => omemo2::bundle_to_xml(bundle),
+            Self::Legacy => legacy::bundle_to_xml(bundle),
         }
     }
 
@@ -92,6 +124,7 @@ impl Format {
     pub fn encrypted_from_xml(self, element: &Element) -> Result<EncryptedMessage, XmlError> {
         match self {
             Self::Omemo2 => omemo2::encrypted_from_xml(element),
+            Self::Legacy => legacy::encrypted_from_xml(element),
         }
     }
 
@@ -103,6 +136,7 @@ impl Format {
     pub fn encrypted_to_xml(self, message: &EncryptedMessage) -> Result<Element, XmlError> {
         match self {
             Self::Omemo2 => omemo2::encrypted_to_xml(message),
+            Self::Legacy => legacy::encrypted_to_xml(message),
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Making a client.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use event_listener::Event;
-use omemo_sansio::{Account, Error, Settings};
+use omemo_sansio::transfer::{Backup, ImportedAccount};
+use omemo_sansio::{Account, Error, Imported, OpenOptions, Settings};
 use omemo_storage::Storage;
 use rand_core::CryptoRng;
 
 use crate::client::Client;
 use crate::drive::Driver;
+use crate::logged::Logged;
 use crate::network::{Network, Nobody, TrustPrompt};
 use crate::parked::{Parked, Request};
 use crate::time::{Clock, SystemClock, Timer};
@@ -24,6 +27,8 @@ pub struct Builder<S, N> {
     clock: Arc<dyn Clock>,
     timer: Option<Arc<dyn Timer>>,
     rng: Box<dyn CryptoRng + Send>,
+    catch_up: bool,
+    accepts_copy: bool,
 }
 
 impl<S: Storage, N: Network> Builder<S, N> {
@@ -37,6 +42,8 @@ impl<S: Storage, N: Network> Builder<S, N> {
             clock: Arc::new(SystemClock),
             timer: None,
             rng: Box::new(crate::system_rng()),
+            catch_up: true,
+            accepts_copy: false,
         }
     }
 
@@ -71,44 +78,154 @@ impl<S: Storage, N: Network> Builder<S, N> {
         self
     }
 
+    /// Whether the client begins in a catch-up, as it does unless told otherwise: it was offline, and what was sent
+    /// meanwhile comes first. Used pre keys are kept and answers wait until [`Client::caught_up`], for a day at most.
+    pub fn catch_up(mut self, catch_up: bool) -> Self {
+        self.catch_up = catch_up;
+        self
+    }
+
+    /// Says that the storage holds an older copy, which was put back. Its sessions and pre keys were used since and must
+    /// not be used again: they are dropped before anything else happens. The identity and all trust stay, new sessions are
+    /// opened as messages are sent and arrive. If that is interrupted, every other call fails with
+    /// [`Error::AcceptingCopy`] until the account was opened so again. Counts for [`open`](Self::open) and
+    /// [`attach`](Self::attach).
+    ///
+    /// It has nothing to do with [`restore`](Self::restore), which begins a new device from a backup. A SQLite database that
+    /// is a copy has to be accepted as well (`SqliteOptions::accept_copy`). `omemo accept-copy` does both, for all accounts
+    /// of a storage.
+    pub fn accept_copy(mut self) -> Self {
+        self.accepts_copy = true;
+        self
+    }
+
     /// Opens the account, the first time with a new identity, and publishes what is new. What could not be published
-    /// stays in the outbox.
+    /// stays in the outbox. Protocols that were spoken before and are not among the settings' protocols any more are taken
+    /// back.
     ///
     /// # Errors
     ///
-    /// [`Error::Settings`], [`Error::Storage`], [`Error::Corrupt`]; at the first opening also [`Error::Network`] if the
-    /// account's device lists cannot be downloaded.
+    /// [`Error::Settings`], [`Error::Storage`], [`Error::Corrupt`], [`Error::AcceptingCopy`]; at the first opening also
+    /// [`Error::Network`] if the account's device lists cannot be downloaded.
     pub async fn open(self) -> Result<Client<S, N>, Error> {
-        let Self {
-            settings,
-            storage,
-            network,
-            label,
-            prompt,
-            clock,
-            timer,
-            rng,
-        } = self;
-        let driver = Driver {
-            account: Account::new(settings)?,
-            storage,
-            network,
-            prompt,
-            clock,
-            timer,
-            rng: Mutex::new(rng),
+        let accepts_copy = self.accepts_copy;
+        let options = OpenOptions {
+            label: self.label.clone(),
+            catch_up: self.catch_up,
+        };
+        let driver = self.driver()?;
+        if accepts_copy {
+            drop_sessions(&driver).await?;
+        }
+        let opened = driver
+            .run(Request::Repeatable, |account| account.open(options))
+            .await?;
+        let publish = !(opened.added.is_empty() && opened.dropped.is_empty());
+        *driver.catch_up.lock().unwrap_or_else(PoisonError::into_inner) = opened.catch_up;
+        let client = Client::new(driver, opened.device);
+        client.publish_if(publish).await;
+        Ok(client)
+    }
+
+    /// Takes over what another implementation has kept of the account, all of it or nothing, and opens it. The label
+    /// given here does not count. What has to be published waits in the outbox: [`Client::flush`].
+    ///
+    /// Nothing may run on the other implementation's data any more: two copies of a session use the same message keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`Error::AlreadyThere`] if the account was opened on this storage before,
+    /// [`Error::UnknownNamespace`], [`Error::UnknownTrustLevel`], [`Error::TooLarge`].
+    pub async fn import(
+        self,
+        imported: impl Into<Arc<ImportedAccount>>,
+    ) -> Result<(Client<S, N>, Imported), Error> {
+        let driver = self.driver()?;
+        let imported = imported.into();
+        let taken_over = driver
+            .run(Request::Repeatable, |account| account.import(imported))
+            .await?;
+        let opened = driver
+            .run(Request::Repeatable, |account| account.open(None))
+            .await?;
+        Ok((Client::new(driver, opened.device), taken_over))
+    }
+
+    /// Opens the account with the identity and the trust decisions of a backup, as a new device that takes the place of
+    /// the one the backup was made of. The label given here does not count.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`Error::AlreadyThere`] if the account was opened on this storage before,
+    /// [`Error::OtherAccount`], [`Error::UnknownTrustLevel`].
+    pub async fn restore(self, backup: impl Into<Arc<Backup>>) -> Result<Client<S, N>, Error> {
+        let driver = self.driver()?;
+        let backup = backup.into();
+        let opened = driver
+            .run(Request::Repeatable, |account| account.restore(backup))
+            .await?;
+        let client = Client::new(driver, opened.device);
+        client.publish_if(true).await;
+        Ok(client)
+    }
+
+    /// Joins a process that has opened the account: nothing is made, changed or published, and no catch-up begins; unless
+    /// a copy is [accepted](Self::accept_copy).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOpened`]; [`Error::Settings`], [`Error::Storage`], [`Error::Corrupt`], [`Error::AcceptingCopy`].
+    pub async fn attach(self) -> Result<Client<S, N>, Error> {
+        let accepts_copy = self.accepts_copy;
+        let driver = self.driver()?;
+        if accepts_copy {
+            drop_sessions(&driver).await?;
+        }
+        let device = driver
+            .run(Request::Repeatable, |account| account.attach())
+            .await?;
+        Ok(Client::new(driver, device))
+    }
+
+    fn driver(self) -> Result<Driver<S, N>, Error> {
+        let account = Account::new(self.settings)?;
+        Ok(Driver {
+            id: account.id().clone(),
+            account: RwLock::new(account),
+            catch_up: Mutex::default(),
+            storage: self.storage,
+            network: self.network,
+            prompt: self.prompt,
+            clock: self.clock,
+            timer: self.timer,
+            rng: Mutex::new(self.rng),
             turn: async_lock::Mutex::new(()),
+            contended: AtomicU32::new(0),
             parked: Parked::default(),
             outbox: Event::new(),
-        };
-        let opened = driver
-            .run(Request::Repeatable, |account| account.open(label))
-            .await?;
-        let publish = !opened.added.is_empty();
-        let client = Client::new(driver, opened.device);
-        if publish && let Err(error) = client.flush().await {
-            tracing::warn!(%error, "the new keys are not published yet");
+        })
+    }
+}
+
+/// Drops the sessions and pre keys of a copy.
+async fn drop_sessions<S: Storage, N: Network>(driver: &Driver<S, N>) -> Result<(), Error> {
+    let begun = driver.run(Request::Repeatable, |account| account.begin_accepting_copy());
+    match begun.await {
+        // There was nothing in the copy.
+        Err(Error::NotOpened) => return Ok(()),
+        begun => begun?,
+    }
+    driver.forget_sessions(None).await?;
+    driver
+        .run(Request::Repeatable, |account| account.end_accepting_copy())
+        .await
+}
+
+impl<S: Storage, N: Network> Client<S, N> {
+    /// Publishes what is new. What could not be published stays in the outbox.
+    async fn publish_if(&self, something_is_new: bool) {
+        if something_is_new && let Err(error) = self.flush().await {
+            tracing::warn!(error = %Logged(&error), "the new keys are not published yet");
         }
-        Ok(client)
     }
 }

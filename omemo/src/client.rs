@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use omemo_sansio::transfer::Backup;
 use omemo_sansio::trust::TrustLevel;
 use omemo_sansio::{
-    BareJid, CatchUp, DecryptFailure, Decrypted, DeviceId, DeviceList, DeviceListChange, Devices,
+    Advice, BareJid, CatchUp, Decrypted, DecryptedPage, DeviceId, DeviceList, DeviceListChange, Devices,
     EncryptRequest, Encrypted, Error, Flushed, IncomingMessage, Maintained, Namespace, Settings,
 };
 use omemo_storage::{Companion, Storage, Transactional};
@@ -15,6 +16,7 @@ use crate::builder::Builder;
 use crate::commits::Accompanied;
 use crate::drive::Driver;
 use crate::keys::IdentityKey;
+use crate::logged::Logged;
 use crate::network::Network;
 use crate::parked::Request;
 use crate::time::Timer;
@@ -27,7 +29,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// Every future may be dropped at any await. Made again, the same call goes on where it was: a `decrypt` inside a timeout
 /// loses nothing.
 pub struct Client<S, N> {
-    driver: Arc<Driver<S, N>>,
+    pub(crate) driver: Arc<Driver<S, N>>,
     device: DeviceId,
 }
 
@@ -74,12 +76,16 @@ impl<S: Storage, N: Network> Client<S, N> {
         &self.driver.network
     }
 
-    /// Encrypts for every active, trusted device of the recipients and of the own account, except this device. Device
-    /// lists and bundles that are lacking are downloaded; open trust decisions are asked for, all at once.
+    /// Encrypts for every active, trusted device of the recipients and of the own account, except this device. The outcome
+    /// must be taken apart, so that devices that cannot read the message are not overlooked. Device lists and bundles that are
+    /// lacking are downloaded; open trust decisions are asked for, all at once.
     ///
     /// # Errors
     ///
-    /// [`Error::Encrypt`] if a recipient cannot be written to; [`Error::Storage`], [`Error::Corrupt`],
+    /// [`Error::Encrypt`], and then nobody is written to: if a recipient has no device that can be
+    /// ([`EncryptFailure::NoEligibleDevices`](crate::EncryptFailure), take it out and call again), or if a key is still
+    /// undecided ([`EncryptFailure::StillUndecided`](crate::EncryptFailure), decide by [`set_trust`](Self::set_trust));
+    /// [`Error::Storage`], [`Error::Corrupt`],
     /// [`Error::Contention`], [`Error::TooLarge`], [`Error::UnknownNamespace`], [`Error::UnknownTrustLevel`].
     pub async fn encrypt(&self, request: impl Into<Arc<EncryptRequest>>) -> Result<Encrypted, Error> {
         let request = request.into();
@@ -90,8 +96,8 @@ impl<S: Storage, N: Network> Client<S, N> {
             .await
     }
 
-    /// Decrypts a message. A repeated one is [`DecryptFailure::AlreadyDecrypted`](crate::DecryptFailure), which is
-    /// nothing to show.
+    /// Decrypts a message. One that was decrypted before, or is for others, is an outcome of its own and no failure; what
+    /// can be done about a failure says [`DecryptFailure::advice`](crate::DecryptFailure::advice).
     ///
     /// # Errors
     ///
@@ -105,14 +111,34 @@ impl<S: Storage, N: Network> Client<S, N> {
         self.note_owed(decrypted)
     }
 
+    /// Decrypts a page of an archive, or whatever has piled up: messages from any senders, in their order, by one load and
+    /// one commit. Each ends for itself, in the order of the page; one that cannot be decrypted does the others no harm.
+    /// A message that needs an archived session, skipped keys or a device list costs another load for all of them.
+    ///
+    /// [`IncomingMessage::pages`] cuts any number of messages into pages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] over 1,000 messages or 8 MiB; [`Error::Storage`], [`Error::Contention`]. All the others are those
+    /// of single messages.
+    pub async fn decrypt_many(
+        &self,
+        page: impl Into<Arc<[IncomingMessage]>>,
+    ) -> Result<DecryptedPage, Error> {
+        let page = page.into();
+        let request = Request::DecryptMany(Arc::clone(&page));
+        let decrypted = self
+            .driver
+            .run(request, |account| account.decrypt_many(page))
+            .await?;
+        if decrypted.iter().any(owes_something) {
+            self.driver.outbox.notify(usize::MAX);
+        }
+        Ok(decrypted)
+    }
+
     fn note_owed(&self, decrypted: Result<Decrypted, Error>) -> Result<Decrypted, Error> {
-        let something_owed = match &decrypted {
-            Ok(decrypted) => decrypted.flush_wanted,
-            // A repair, or the own list that this device was missing from.
-            Err(Error::Decrypt(DecryptFailure::NoSession(_) | DecryptFailure::SenderNotFound(_))) => true,
-            Err(_) => false,
-        };
-        if something_owed {
+        if owes_something(&decrypted) {
             self.driver.outbox.notify(usize::MAX);
         }
         decrypted
@@ -216,6 +242,18 @@ impl<S: Storage, N: Network> Client<S, N> {
         Ok(())
     }
 
+    /// Makes a backup without sessions, the only kind that is safe to restore: the identity, and the trust decisions about
+    /// the keys of `contacts` and of the own account. [`Builder::restore`] makes a new device of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`].
+    pub async fn back_up(&self, contacts: Vec<BareJid>) -> Result<Backup, Error> {
+        self.driver
+            .run(Request::Repeatable, |account| account.back_up(contacts))
+            .await
+    }
+
     /// Empties the outbox: publishes bundles and device lists, sends replies. What fails stays there and is in the
     /// answer.
     ///
@@ -248,7 +286,7 @@ impl<S: Storage, N: Network> Client<S, N> {
             let rest = match self.maintain().await {
                 Ok(maintained) => Duration::from_secs((maintained.next - self.driver.clock.now()).max(1)),
                 Err(error) => {
-                    tracing::warn!(%error, "maintenance failed");
+                    tracing::warn!(error = %Logged(&error), "maintenance failed");
                     AFTER_FAILURE
                 }
             };
@@ -256,6 +294,18 @@ impl<S: Storage, N: Network> Client<S, N> {
                 Either::Left(_) | Either::Right(_) => {}
             }
         }
+    }
+}
+
+/// Whether something was put in the outbox by a message that ended so.
+fn owes_something(decrypted: &Result<Decrypted, Error>) -> bool {
+    match decrypted {
+        Ok(decrypted) => decrypted
+            .as_received()
+            .is_some_and(|received| received.flush_wanted),
+        // A repair, or the own list that this device was missing from.
+        Err(Error::Decrypt(failure)) => matches!(failure.advice(), Advice::Flush | Advice::TryLater),
+        Err(_) => false,
     }
 }
 
@@ -285,7 +335,10 @@ impl<S: Transactional, N: Network> Client<S, N> {
             .run_with(
                 begun,
                 |account| account.encrypt(request),
-                &mut Accompanied(companion),
+                &mut Accompanied {
+                    companion,
+                    concerns: |_| true,
+                },
             )
             .await
     }
@@ -294,13 +347,13 @@ impl<S: Transactional, N: Network> Client<S, N> {
     /// example the plaintext, so that a crash cannot come between the two.
     ///
     /// ```
-    /// # use omemo::{Client, Content, Error, IncomingMessage, Network};
+    /// # use omemo::{Client, Content, Error, IncomingMessage, Network, Received};
     /// # use omemo_storage_sqlite::SqliteStorage;
     /// # async fn example(client: &Client<SqliteStorage, impl Network>, message: IncomingMessage) -> Result<(), Error> {
-    /// client
+    /// let _ = client
     ///     .decrypt_in(message, |transaction, decrypted| {
-    ///         let envelope = match &decrypted.content {
-    ///             Content::Plaintext(plaintext) => plaintext.to_vec(),
+    ///         let envelope = match decrypted.as_received() {
+    ///             Some(Received { content: Content::Plaintext(plaintext), .. }) => plaintext.to_vec(),
     ///             _ => Vec::new(),
     ///         };
     ///         Box::pin(async move {
@@ -337,7 +390,10 @@ impl<S: Transactional, N: Network> Client<S, N> {
             .run_with(
                 begun,
                 |account| account.decrypt(message),
-                &mut Accompanied(companion),
+                &mut Accompanied {
+                    companion,
+                    concerns: |decrypted: &Decrypted| decrypted.as_received().is_some(),
+                },
             )
             .await;
         self.note_owed(decrypted)

@@ -31,9 +31,14 @@ impl<S: Storage, T: Sync> Commits<S, T> for Alone {
 }
 
 /// The last batch together with writes of the application.
-pub(crate) struct Accompanied<C>(pub(crate) C);
+pub(crate) struct Accompanied<T, C> {
+    pub(crate) companion: C,
+    /// Whether an outcome is worth writing anything. A batch that changes nothing is committed too, where an answer has to
+    /// be validated.
+    pub(crate) concerns: fn(&T) -> bool,
+}
 
-impl<S, T, C> Commits<S, T> for Accompanied<C>
+impl<S, T, C> Commits<S, T> for Accompanied<T, C>
 where
     S: Transactional,
     T: Sync,
@@ -46,10 +51,11 @@ where
         batch: &Batch,
         outcome: Option<&T>,
     ) -> Result<Committed, StorageError> {
-        match outcome {
+        match outcome.filter(|outcome| (self.concerns)(outcome)) {
             Some(outcome) => {
-                let companion =
-                    of_any_lifetime::<S::Transaction, _>(|transaction| (self.0)(transaction, outcome));
+                let companion = of_any_lifetime::<S::Transaction, _>(|transaction| {
+                    (self.companion)(transaction, outcome)
+                });
                 storage.commit_with(account, batch, companion).await
             }
             None => storage.commit(account, batch).await,

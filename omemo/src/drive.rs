@@ -1,21 +1,25 @@
 //! The loop that drives an operation: perform its effects, answer them, advance.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_lock::MutexGuard;
 use event_listener::Event;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use omemo_sansio::engine::{DownloadBundle, Effect, ForeignReply, Operation, Reply, Step, Store};
-use omemo_sansio::{Account, Bundle, Error, NetworkError};
-use omemo_storage::{Committed, ErrorKind, Storage, StorageError};
+use omemo_sansio::engine::{DownloadBundle, Effect, ForeignReply, Load, Operation, Reply, Step, Store};
+use omemo_sansio::{
+    Account, BareJid, Bundle, CatchUp, Error, MAX_FORGOTTEN, Namespace, NetworkError, contact_of,
+};
+use omemo_storage::{AccountId, Committed, ErrorKind, Page, Storage, StorageError};
 use rand_core::{CryptoRng, Rng};
 
 use crate::commits::{Alone, Commits};
 use crate::network::{Network, TrustPrompt};
 use crate::parked::{Held, Parked, Request};
+use crate::patience::Pause;
 use crate::time::{Clock, Timer};
 
 /// How often a commit of unknown outcome is sent again where there is no timer.
@@ -25,12 +29,19 @@ const RESENDS_WITHOUT_TIMER: u32 = 16;
 /// what storages promise to remember commits for.
 const RESEND_FOR: u64 = 300;
 
+/// How many records are listed at a time.
+const LISTED: usize = 1_000;
+
 /// How many effects of one step are performed at a time.
 const CONCURRENT: usize = 32;
 
 /// What the calls of a client share.
 pub(crate) struct Driver<S, N> {
-    pub(crate) account: Account,
+    /// Which account, for the storage.
+    pub(crate) id: AccountId,
+    pub(crate) account: RwLock<Account>,
+    /// The catch-up that opening has begun, until it is ended.
+    pub(crate) catch_up: Mutex<Option<CatchUp>>,
     pub(crate) storage: S,
     pub(crate) network: N,
     pub(crate) prompt: Arc<dyn TrustPrompt>,
@@ -40,6 +51,8 @@ pub(crate) struct Driver<S, N> {
     /// Held by an operation from its load to its commit, so that those of one process do not conflict; never while one
     /// waits for the network or for a person.
     pub(crate) turn: async_lock::Mutex<()>,
+    /// How many conflicts the last operation had that ended. Who has won against others lets them go first.
+    pub(crate) contended: AtomicU32,
     pub(crate) parked: Parked,
     /// Told when something was put in the outbox.
     pub(crate) outbox: Event,
@@ -56,7 +69,18 @@ type Performing<'a, T> = Pin<Box<dyn Future<Output = Vec<Answer<T>>> + Send + 'a
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trouble {
     Conflict,
-    OutcomeUnknown { times: u32 },
+    OutcomeUnknown,
+}
+
+/// Waits for a future, and drops something that is not needed any more once the future is at work.
+async fn drop_while_waiting<F: Future>(future: F, leftovers: impl Sized) -> F::Output {
+    let (mut future, mut leftovers) = (pin!(future), Some(leftovers));
+    poll_fn(|context| {
+        let polled = future.as_mut().poll(context);
+        drop(leftovers.take());
+        polled
+    })
+    .await
 }
 
 impl<S: Storage, N: Network> Driver<S, N> {
@@ -77,13 +101,16 @@ impl<S: Storage, N: Network> Driver<S, N> {
         commits: &mut impl Commits<S, T>,
     ) -> Result<T, Error> {
         let kind = request.kind();
-        let mut held = Held::new(&self.parked, request, || begin(&self.account));
+        let mut held = Held::new(&self.parked, request, || begin(&self.account()));
         let mut turn: Option<MutexGuard<'_, ()>> = None;
         let mut unknown_since = None;
+        let mut unknown = 0;
         let mut conflicts = 0;
         loop {
             if turn.is_none() {
                 turn = Some(self.turn.lock().await);
+                self.pause(Pause::for_others(self.contended.swap(0, Ordering::Relaxed)))
+                    .await;
             }
             let Some(operation) = held.operation() else {
                 return Err(Error::Internal("an operation was driven past its end"));
@@ -91,13 +118,10 @@ impl<S: Storage, N: Network> Driver<S, N> {
             let effects = match self.advance(operation) {
                 Step::Perform(effects) => effects,
                 Step::Done(result) => {
-                    tracing::debug!(
-                        kind,
-                        succeeded = result.is_ok(),
-                        conflicts,
-                        "an operation has ended"
-                    );
+                    let succeeded = result.is_ok();
+                    tracing::debug!(kind, succeeded, conflicts, "an operation has ended");
                     held.finish();
+                    self.contended.store(conflicts, Ordering::Relaxed);
                     return result;
                 }
             };
@@ -110,11 +134,12 @@ impl<S: Storage, N: Network> Driver<S, N> {
                 None => {}
                 Some(Trouble::Conflict) => {
                     conflicts += 1;
-                    self.pause(conflicts).await;
+                    self.pause(Pause::after_conflict(conflicts)).await;
                 }
-                Some(Trouble::OutcomeUnknown { times }) => {
+                Some(Trouble::OutcomeUnknown) => {
+                    unknown += 1;
                     let since = *unknown_since.get_or_insert_with(|| self.clock.now());
-                    if self.gives_up(times, self.clock.now() - since) {
+                    if self.gives_up(unknown, self.clock.now() - since) {
                         return Err(Error::Storage(StorageError::new(
                             ErrorKind::OutcomeUnknown,
                             "the outcome of a commit is unknown; the same call goes on with it",
@@ -122,10 +147,44 @@ impl<S: Storage, N: Network> Driver<S, N> {
                     }
                     // The others need not wait for a storage to come back.
                     turn = None;
-                    self.pause(times).await;
+                    self.pause(Pause::after_unknown_outcome(unknown)).await;
                 }
             }
         }
+    }
+
+    pub(crate) fn account(&self) -> Account {
+        self.account
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The accounts that the storage holds anything about, the own one too.
+    pub(crate) async fn known_accounts(&self) -> Result<BTreeSet<BareJid>, Error> {
+        let mut known = BTreeSet::new();
+        let mut after = None;
+        loop {
+            let page = self.storage.records(&self.id, after.as_ref(), LISTED);
+            let Page { entries, next } = page.await.map_err(Error::Storage)?;
+            known.extend(entries.iter().filter_map(|record| contact_of(&record.key)));
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(known),
+            }
+        }
+    }
+
+    /// Forgets all sessions, or those of one protocol, a few accounts at a time.
+    pub(crate) async fn forget_sessions(&self, namespace: Option<&Namespace>) -> Result<(), Error> {
+        let known: Vec<_> = self.known_accounts().await?.into_iter().collect();
+        for jids in known.chunks(MAX_FORGOTTEN) {
+            self.run(Request::Repeatable, |account| {
+                account.forget_sessions(jids.to_vec(), namespace.cloned())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     fn advance<T>(&self, operation: &mut Operation<T>) -> Step<T> {
@@ -141,15 +200,17 @@ impl<S: Storage, N: Network> Driver<S, N> {
         }
     }
 
-    /// Waits a little, longer each time, with jitter, where there is a timer.
-    async fn pause(&self, times: u32) {
+    /// Waits, where there is a timer.
+    async fn pause(&self, pause: Pause) {
         let Some(timer) = &self.timer else { return };
-        let ceiling = 1_u64 << times.min(12);
-        let jitter = {
+        if pause == Pause::NONE {
+            return;
+        }
+        let random = {
             let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-            rng.next_u64().checked_rem(ceiling).unwrap_or(0)
+            rng.next_u64()
         };
-        timer.sleep(Duration::from_millis(1 + jitter)).await;
+        timer.sleep(pause.length(random)).await;
     }
 
     /// Performs the effects of a step at once and answers each as soon as it has ended.
@@ -162,6 +223,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
         let effects = match <[Effect; 1]>::try_from(effects) {
             // A commit is waited for alone.
             Ok([Effect::Store(store, reply)]) => return self.store(operation, store, reply, commits).await,
+            Ok([Effect::Load(load, reply)]) => return self.load(operation, load, reply).await,
             Ok([other]) => Vec::from([other]),
             Err(several) => several,
         };
@@ -188,14 +250,23 @@ impl<S: Storage, N: Network> Driver<S, N> {
                     bundles.push((wanted, reply));
                     continue;
                 }
-                Effect::Load(load, reply) => answer(reply, async move {
-                    self.storage.load(self.account.id(), &load.query).await
-                }),
-                Effect::Store(store, reply) => answer(reply, async move {
-                    self.storage.commit(self.account.id(), &store.batch).await
-                }),
+                Effect::Load(load, reply) => {
+                    answer(
+                        reply,
+                        async move { self.storage.load(&self.id, &load.query).await },
+                    )
+                }
+                Effect::Store(store, reply) => {
+                    answer(
+                        reply,
+                        async move { self.storage.commit(&self.id, &store.batch).await },
+                    )
+                }
                 Effect::UploadBundle(upload, reply) => {
                     answer(reply, async move { self.network.upload_bundle(&upload).await })
+                }
+                Effect::DeleteBundle(deletion, reply) => {
+                    answer(reply, async move { self.network.delete_bundle(&deletion).await })
                 }
                 Effect::DownloadDeviceList(wanted, reply) => {
                     answer(
@@ -231,25 +302,28 @@ impl<S: Storage, N: Network> Driver<S, N> {
         commits: &mut impl Commits<S, T>,
     ) -> Option<Trouble> {
         tracing::trace!(commit = ?store.batch.id(), writes = store.batch.writes(), "committing");
-        let account = self.account.id();
-        let outcome = commits
-            .commit(&self.storage, account, &store.batch, operation.outcome())
-            .await;
-        let trouble = match &outcome {
-            Ok(Committed::Applied) => None,
-            Ok(Committed::Conflict) => Some(Trouble::Conflict),
-            Err(error) if error.kind() == ErrorKind::OutcomeUnknown || store.unknown_outcomes > 0 => {
-                tracing::warn!(commit = ?store.batch.id(), "the outcome of a commit is unknown");
-                Some(Trouble::OutcomeUnknown {
-                    times: store.unknown_outcomes + 1,
-                })
-            }
-            Err(_) => None,
-        };
+        let leftovers = operation.take_leftovers();
+        let commit = commits.commit(&self.storage, &self.id, &store.batch, operation.outcome());
+        let outcome = drop_while_waiting(commit, leftovers).await;
+        let (failed, conflict) = (outcome.is_err(), matches!(outcome, Ok(Committed::Conflict)));
         if operation.fulfil(reply, outcome).is_err() {
             tracing::warn!("a commit was answered that the operation does not wait for");
         }
-        trouble
+        if failed && operation.is_committing() {
+            tracing::warn!(commit = ?store.batch.id(), "the outcome of a commit is unknown");
+            return Some(Trouble::OutcomeUnknown);
+        }
+        conflict.then_some(Trouble::Conflict)
+    }
+
+    /// Loads what an operation needs, or what tells whether its commit was applied: then a failure is no end.
+    async fn load<T>(&self, operation: &mut Operation<T>, load: Load, reply: Reply<Load>) -> Option<Trouble> {
+        let outcome = self.storage.load(&self.id, &load.query).await;
+        let failed = outcome.is_err();
+        if operation.fulfil(reply, outcome).is_err() {
+            tracing::warn!("a load was answered that the operation does not wait for");
+        }
+        (failed && operation.is_committing()).then_some(Trouble::OutcomeUnknown)
     }
 
     async fn download_bundles<T: 'static>(

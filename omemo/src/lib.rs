@@ -10,7 +10,7 @@
 //! ```
 //! # #[cfg(feature = "local")] {
 //! use omemo::local::Server;
-//! use omemo::{BareJid, Client, EncryptRequest, IncomingMessage, Namespace, Settings};
+//! use omemo::{BareJid, Client, Decrypted, EncryptRequest, IncomingMessage, Namespace, Settings};
 //! use omemo_storage_memory::MemoryStorage;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,10 +23,13 @@
 //! let (his, hers) = (open(&romeo).await?, open(&juliet).await?);
 //!
 //! let request = EncryptRequest::new(vec![juliet], Namespace::OMEMO_2, b"<envelope/>".to_vec());
-//! let encrypted = his.encrypt(request).await?;
-//! for message in encrypted.messages {
-//!     let decrypted = hers.decrypt(IncomingMessage { sender: romeo.clone(), message }).await?;
-//!     println!("{:?} from {}", decrypted.content, decrypted.sender.device);
+//! let outgoing = his.encrypt(request).await?.complete()?;
+//! for message in outgoing.messages {
+//!     match hers.decrypt(IncomingMessage { sender: romeo.clone(), message }).await? {
+//!         Decrypted::Trusted(received) => println!("{:?} from {}", received.content, received.sender.device),
+//!         Decrypted::Undecided(received) => println!("{:?} from somebody", received.content),
+//!         Decrypted::AlreadyDecrypted | Decrypted::NotForUs => {}
+//!     }
 //! }
 //! # Ok(()) })
 //! # }
@@ -41,27 +44,36 @@ mod commits;
 mod drive;
 #[cfg(feature = "local")]
 pub mod local;
+mod logged;
+mod manage;
 mod network;
 mod parked;
+mod patience;
 mod time;
+mod trust_messages;
 
 pub use builder::Builder;
 pub use client::Client;
-pub use network::{Network, TrustPrompt};
+pub use network::{Answer, Network, TrustPrompt};
 pub use omemo_sansio::engine::{
-    AskTrust, DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList,
+    AskTrust, DeleteBundle, DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList,
 };
 pub use omemo_sansio::keys::{self, IdentityKey};
-pub use omemo_sansio::protocol::{Omemo2, Protocol};
-pub use omemo_sansio::ratchet::Limits;
+pub use omemo_sansio::protocol::{KeyMaterial, Legacy, Omemo2, Protocol};
+pub use omemo_sansio::ratchet::SkipLimits;
+pub use omemo_sansio::transfer;
 pub use omemo_sansio::trust;
 pub use omemo_sansio::{
-    BareJid, Bundle, BundleFailure, CatchUp, Content, DecryptFailure, Decrypted, DeviceAddress, DeviceEntry,
-    DeviceId, DeviceInformation, DeviceList, DeviceListChange, Devices, EncryptFailure, EncryptRequest,
-    Encrypted, EncryptedMessage, Error, Flushed, IncomingMessage, Inconsistency, InvalidJid, InvalidSettings,
-    KeyElement, Label, MAX_LABEL, MAX_PAYLOAD, Maintained, Namespace, NetworkError, OutboxFailure,
-    OutboxItem, Payload, PreKeyId, PublicSignedPreKey, RecipientKeys, RecordError, Sender, Settings,
-    SkipReason, SkippedDevice, Timestamp,
+    Advice, Audience, BareJid, Bundle, BundleFailure, CatchUp, Consistency, Content, DecryptFailure,
+    Decrypted, DecryptedPage, DeviceAddress, DeviceEntry, DeviceId, DeviceInformation, DeviceList,
+    DeviceListChange, Devices, EncryptFailure, EncryptRequest, Encrypted, EncryptedMessage, Error, Fallback,
+    Flushed, HideDuringCatchUp, Ignored, IgnoredStatement, Imported, InboxId, IncomingMessage, Inconsistency,
+    InvalidJid, InvalidSettings, KeyElement, Label, Limits, MAX_DEVICES, MAX_INBOX_BYTES, MAX_INBOX_MESSAGES,
+    MAX_LABEL, MAX_PAGE, MAX_PAGE_BYTES, MAX_PAYLOAD, Maintained, Namespace, NetworkError, OutboxFailure,
+    OutboxItem, Outgoing, OwedTrustMessage, OwedTrustMessages, PartlyEncrypted, Payload, Pending, PreKeyId,
+    PreKeyPolicy, PublicSignedPreKey, Received, RecipientKeys, RecordError, Refreshed, Replaced, Sender,
+    SendingChains, Settings, SkipReason, SkippedDevice, Timestamp, TrustChange, TrustMessageOutcome,
+    UsedPreKey,
 };
 pub use omemo_storage::{Companion, CompanionError, ErrorKind, Retry, Storage, StorageError, Transactional};
 pub use time::{Clock, SystemClock, Timer};

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use omemo_sansio::engine::{
-    AskTrust, DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList,
+    AskTrust, DeleteBundle, DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList,
 };
 use omemo_sansio::trust::TrustDecision;
 use omemo_sansio::{Bundle, DeviceList, NetworkError};
@@ -21,6 +21,10 @@ use omemo_sansio::{Bundle, DeviceList, NetworkError};
 ///   Ask to be notified of it (`urn:xmpp:omemo:2:devices+notify`) and hand what comes to
 ///   [`Client::update_device_list`](crate::Client::update_device_list).
 /// * If a publication fails for its options (`precondition-not-met`), configure the node so and publish again.
+///
+/// Legacy OMEMO (XEP-0384 0.3) has a node for the bundle of each device, `eu.siacs.conversations.axolotl.bundles:` and the
+/// device's id, with one item; and the device list in the node `eu.siacs.conversations.axolotl.devicelist`. The item of both
+/// has the id `current`, `pubsub#max_items` is 1, and the access model is the same.
 pub trait Network: Send + Sync {
     /// Downloads bundles: one answer for each, in the same order. Several at a time, so that they can be fetched side by
     /// side. Of a node with several items of the same id, the newest counts.
@@ -31,6 +35,11 @@ pub trait Network: Send + Sync {
 
     /// Publishes the own bundle, as the item of this device.
     fn upload_bundle(&self, upload: &UploadBundle) -> impl Future<Output = Result<(), NetworkError>> + Send;
+
+    /// Takes back the bundle of this device: retracts the item, or where there is a node for each device, deletes it. That
+    /// there is none is no failure. The protocol may be one that is not spoken any more.
+    fn delete_bundle(&self, deletion: &DeleteBundle)
+    -> impl Future<Output = Result<(), NetworkError>> + Send;
 
     /// Downloads the device list of an account, the own one too.
     fn download_device_list(
@@ -52,17 +61,17 @@ pub trait Network: Send + Sync {
 /// Someone who can be asked whom to trust. The question may stay open for minutes; nothing is locked meanwhile.
 pub trait TrustPrompt: Send + Sync {
     /// Asks about every open key of an operation at once. Keys that the answer leaves out stay undecided.
-    fn ask<'a>(
-        &'a self,
-        question: &'a AskTrust,
-    ) -> Pin<Box<dyn Future<Output = Vec<TrustDecision>> + Send + 'a>>;
+    fn ask<'a>(&'a self, question: &'a AskTrust) -> Answer<'a>;
 }
+
+/// The decisions that were made; an error if nobody could be asked.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Vec<TrustDecision>, NetworkError>> + Send + 'a>>;
 
 /// Nobody to ask: what is undecided stays so.
 pub(crate) struct Nobody;
 
 impl TrustPrompt for Nobody {
-    fn ask<'a>(&'a self, _: &'a AskTrust) -> Pin<Box<dyn Future<Output = Vec<TrustDecision>> + Send + 'a>> {
-        Box::pin(std::future::ready(Vec::new()))
+    fn ask<'a>(&'a self, _: &'a AskTrust) -> Answer<'a> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 }

@@ -19,6 +19,7 @@ const MAX_PARKED_BYTES: usize = 64 << 20;
 pub(crate) enum Request {
     Encrypt(Arc<EncryptRequest>),
     Decrypt(Arc<IncomingMessage>),
+    DecryptMany(Arc<[IncomingMessage]>),
     BeginCatchUp,
     /// Never taken up again.
     Repeatable,
@@ -29,11 +30,11 @@ impl Request {
     fn bytes(&self) -> usize {
         match self {
             Self::Encrypt(request) => request.plaintexts.values().map(|plaintext| plaintext.len()).sum(),
-            Self::Decrypt(message) => message
-                .message
-                .payload
-                .as_ref()
-                .map_or(0, |payload| payload.ciphertext.len()),
+            Self::Decrypt(message) => message.bytes(),
+            Self::DecryptMany(page) => page
+                .iter()
+                .map(IncomingMessage::bytes)
+                .fold(0, usize::saturating_add),
             Self::BeginCatchUp | Self::Repeatable => 0,
         }
     }
@@ -43,6 +44,7 @@ impl Request {
         match self {
             Self::Encrypt(_) => "encrypt",
             Self::Decrypt(_) => "decrypt",
+            Self::DecryptMany(_) => "decrypt many",
             Self::BeginCatchUp => "begin catch-up",
             Self::Repeatable => "other",
         }

@@ -1,7 +1,7 @@
 //! A server, or a contact, that means harm.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod common;
-use common::{Device, jid, open, text};
+use common::{Device, jid, open, settings, text};
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
 use omemo::trust::{Trust, TrustLevel};
@@ -98,7 +98,7 @@ fn a_planted_session_is_never_taken_for_a_verified_key() {
     romeo.flush();
     for mut x in messages(&juliet) {
         readdress(&mut x, d.get(), m.get());
-        mitm.decrypt(x).unwrap();
+        let _ = mitm.decrypt(x).unwrap();
     }
     server.publish_bundle(&juliet.jid, &NS, d, honest);
     // 2. the honest device writes; romeo compares fingerprints and verifies
@@ -126,7 +126,7 @@ fn a_planted_session_is_never_taken_for_a_verified_key() {
         sender: juliet.jid.clone(),
         message: forged,
     });
-    let sender = r.unwrap().sender;
+    let sender = r.unwrap().received().unwrap().sender;
     assert!(
         sender.identity_key != honest_key && sender.trust != Trust::Trusted,
         "impersonation: {sender:?}"
@@ -286,7 +286,7 @@ fn a_session_opened_for_repair_is_shown_with_its_own_key() {
     romeo.flush();
     for mut x in messages(&juliet) {
         readdress(&mut x, d.get(), m.get());
-        mitm.decrypt(x).unwrap();
+        let _ = mitm.decrypt(x).unwrap();
     }
     server.publish_bundle(&juliet.jid, &NS, d, honest.clone());
     // Romeo looks at her devices: what he is shown, and compares, is the key of the session there is.
@@ -529,7 +529,7 @@ fn a_forgotten_device_comes_back_without_its_sessions() {
         message: forged,
     });
     // A device that was forgotten comes back as a new one: its sessions are gone, and it is judged by the key it has now.
-    let sender = r.unwrap().sender;
+    let sender = r.unwrap().received().unwrap().sender;
     let evils = evil
         .bundle(&juliet.jid, &NS, mitm.client.device())
         .unwrap()
@@ -572,6 +572,7 @@ fn the_identity_key_in_a_repeated_key_exchange_is_not_believed() {
         .into_iter()
         .map(|x| romeo.decrypt(x).unwrap())
         .next()
+        .and_then(Decrypted::received)
         .unwrap()
         .sender
         .identity_key;
@@ -598,7 +599,7 @@ fn the_identity_key_in_a_repeated_key_exchange_is_not_believed() {
         sender: juliet.jid.clone(),
         message: mitm.encrypt(&[&romeo.jid], text).unwrap().messages[0].clone(),
     };
-    let first = romeo.decrypt(send("first")).unwrap();
+    let first = romeo.decrypt(send("first")).unwrap().received().unwrap();
     assert_eq!(first.sender.trust, Trust::Undecided);
     // evicted, and listed again
     push((0..199).map(|n| n + 1).chain([d.get()]).collect());
@@ -640,7 +641,7 @@ fn forgotten_devices_leave_no_sessions() {
             },
         ))
         .unwrap();
-        romeo
+        let _ = romeo
             .decrypt(IncomingMessage {
                 sender: sender.clone(),
                 message,
@@ -716,11 +717,12 @@ fn the_own_list_does_not_grow_for_ever() {
     let connection = server.connect(&me, "phone");
     let client = wait(
         Client::builder(
-            Settings::new(me.clone()),
+            settings(me.clone()),
             omemo_storage_memory::MemoryStorage::new(),
             connection.clone(),
         )
         .clock(hands.clone())
+        .catch_up(false)
         .open(),
     )
     .unwrap();
@@ -765,11 +767,12 @@ fn expired_archived_session_is_gone() {
     let connection = server.connect(&me, "phone");
     let client = wait(
         Client::builder(
-            Settings::new(me.clone()),
+            settings(me.clone()),
             omemo_storage_memory::MemoryStorage::new(),
             connection.clone(),
         )
         .clock(hands.clone())
+        .catch_up(false)
         .open(),
     )
     .unwrap();
@@ -815,7 +818,7 @@ impl Device2 {
         while let Some(x) = self.connection.receive() {
             match x {
                 Delivery::Message(m) => {
-                    wait(self.client.decrypt(m)).unwrap();
+                    let _ = wait(self.client.decrypt(m)).unwrap();
                 }
                 Delivery::DeviceList { namespace, jid, list } => {
                     wait(self.client.update_device_list(namespace, jid, list)).unwrap();

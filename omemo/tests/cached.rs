@@ -6,11 +6,11 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::{Device, jid, open, open_on, settle, text};
+use common::{Device, jid, open, open_on, settings, settle, text};
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
 use omemo::trust::TrustLevel;
-use omemo::{Client, EncryptFailure, Error, IdentityKey, IncomingMessage, Settings};
+use omemo::{Client, EncryptFailure, Error, IdentityKey, IncomingMessage};
 use omemo_sansio::protocol::{Omemo2, Protocol};
 use omemo_storage::{Cached, Counts, MasterKey, Metered, Sealed, Storage};
 use omemo_storage_memory::MemoryStorage;
@@ -38,8 +38,8 @@ fn two_processes(server: &Server) -> ([Device<OverMemory>; 2], Device) {
     let memory = MemoryStorage::new();
     let one = open_on(server, ROMEO, "phone", cached(&memory));
     let connection = one.connection.clone();
-    let settings = Settings::new(jid(ROMEO));
-    let client = wait(Client::builder(settings, cached(&memory), connection.clone()).open()).unwrap();
+    let builder = Client::builder(settings(jid(ROMEO)), cached(&memory), connection.clone());
+    let client = wait(builder.catch_up(false).open()).unwrap();
     let jid = jid(ROMEO);
     let other = Device {
         jid,
@@ -94,6 +94,8 @@ fn a_cache_over_a_sealed_storage_saves_as_much() {
     romeo.send(&[&juliet.jid], "to begin with");
     assert_eq!(juliet.texts(), ["to begin with"]);
     romeo.texts();
+    // What was only created is loaded once.
+    romeo.send(&[&juliet.jid], "in order");
     romeo.client.storage().inner().inner().take();
     romeo.send(&[&juliet.jid], "in order");
     let counts = romeo.client.storage().inner().inner().take();

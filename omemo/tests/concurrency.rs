@@ -97,7 +97,7 @@ fn two_clients_of_one_account_in_one_process_share_its_sessions() {
     assert_eq!(messages.len(), 100);
     assert_distinct(&messages);
     for message in messages {
-        juliet
+        let _ = juliet
             .decrypt(IncomingMessage {
                 sender: one.jid.clone(),
                 message,
@@ -175,8 +175,9 @@ fn send_as_a_process(directory: &Path) {
         let plaintext = format!("{} says {n}", std::process::id()).into_bytes();
         let request = EncryptRequest::new(to.clone(), Namespace::OMEMO_2, plaintext);
         let encrypted = wait(romeo.client.encrypt(request)).unwrap();
-        assert_eq!(encrypted.encrypted_to.len(), CONTACTS);
-        lines.push_str(&write_message(&encrypted.messages[0]));
+        let outgoing = encrypted.complete().unwrap();
+        assert_eq!(outgoing.encrypted_to.len(), CONTACTS);
+        lines.push_str(&write_message(&outgoing.messages[0]));
     }
     fs::write(directory.join(format!("{}.sent", std::process::id())), lines).unwrap();
 }

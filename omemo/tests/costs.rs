@@ -3,10 +3,19 @@
 
 mod common;
 
-use common::{Device, jid, open, settle, text};
+use std::sync::Arc;
+
+use common::{Device, is_repeated, jid, open_with, settle, text};
 use omemo::local::{Delivery, Server};
-use omemo::{BareJid, IncomingMessage};
-use omemo_storage::Counts;
+use omemo::{BareJid, IncomingMessage, Settings};
+use omemo_storage::{Counts, Metered};
+use omemo_storage_memory::MemoryStorage;
+
+/// A device with every protocol loaded, as by default.
+fn open(server: &Server, of: &str, name: &str) -> Device {
+    let storage = Arc::new(Metered::new(MemoryStorage::new()));
+    open_with(server, Settings::new(jid(of)), name, storage)
+}
 
 fn loads_and_commits(counts: Counts) -> (u64, u64) {
     (counts.loads, counts.commits)
@@ -90,13 +99,13 @@ fn a_key_exchange_is_one_load_and_one_commit() {
     settle(&[&romeo, &juliet]);
     romeo.send(&[&juliet.jid], "first");
     juliet.counts();
-    juliet.decrypt(next_message(&juliet)).unwrap();
+    let _ = juliet.decrypt(next_message(&juliet)).unwrap();
     assert_eq!(loads_and_commits(juliet.counts()), (1, 1));
     // The reply and the bundle: the sessions are committed before the message leaves, the marks go afterwards.
     juliet.flush();
     assert_eq!(loads_and_commits(juliet.counts()), (3, 2));
     romeo.counts();
-    romeo.decrypt(next_message(&romeo)).unwrap();
+    let _ = romeo.decrypt(next_message(&romeo)).unwrap();
     assert_eq!(loads_and_commits(romeo.counts()), (1, 1));
 }
 
@@ -110,7 +119,7 @@ fn a_late_message_is_two_loads_and_one_commit() {
     let [first, second, third] = std::array::from_fn(|_| next_message(&juliet));
     juliet.counts();
     for (message, costs) in [(third, (2, 1)), (first, (2, 1)), (second, (2, 1))] {
-        juliet.decrypt(message).unwrap();
+        let _ = juliet.decrypt(message).unwrap();
         assert_eq!(loads_and_commits(juliet.counts()), costs);
     }
 }
@@ -123,7 +132,7 @@ fn a_thousand_skipped_keys_burden_no_message_in_order() {
         romeo.send(&[&juliet.jid], &n.to_string());
     }
     let mut messages: Vec<_> = (0..=1_000).map(|_| next_message(&juliet)).collect();
-    juliet.decrypt(messages.pop().unwrap()).unwrap();
+    let _ = juliet.decrypt(messages.pop().unwrap()).unwrap();
     juliet.counts();
     romeo.send(&[&juliet.jid], "in order");
     let decrypted = juliet.decrypt(next_message(&juliet)).unwrap();
@@ -133,7 +142,7 @@ fn a_thousand_skipped_keys_burden_no_message_in_order() {
     assert!(counts.bytes_written <= 1024, "{counts:?}");
     // The skipped ones are all still readable.
     for message in messages {
-        juliet.decrypt(message).unwrap();
+        let _ = juliet.decrypt(message).unwrap();
     }
 }
 
@@ -143,16 +152,9 @@ fn a_repeated_message_writes_nothing() {
     let (romeo, juliet) = acquainted(&server);
     romeo.send(&[&juliet.jid], "once");
     let message = next_message(&juliet);
-    juliet.decrypt(message.clone()).unwrap();
+    let _ = juliet.decrypt(message.clone()).unwrap();
     juliet.counts();
-    let error = juliet.decrypt(message).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            omemo::Error::Decrypt(omemo::DecryptFailure::AlreadyDecrypted)
-        ),
-        "{error}"
-    );
+    assert!(is_repeated(&juliet.decrypt(message)));
     let counts = juliet.counts();
     assert_eq!((counts.loads, counts.commits, counts.records_written), (1, 0, 0));
 }

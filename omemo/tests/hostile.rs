@@ -263,7 +263,7 @@ fn more_than_is_taken_is_refused() {
     let juliet = open(&server, "juliet@capulet.lit", "phone");
     settle(&[&romeo, &juliet]);
     let mut message = romeo.encrypt(&[&juliet.jid], "hello").unwrap().messages.remove(0);
-    message.payload.as_mut().unwrap().ciphertext = vec![0; MAX_PAYLOAD + 16];
+    message.payload.as_mut().unwrap().ciphertext = vec![0; MAX_PAYLOAD + 17];
     let error = juliet
         .decrypt(IncomingMessage {
             sender: romeo.jid.clone(),

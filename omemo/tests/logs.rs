@@ -130,10 +130,15 @@ fn a_conversation_leaves_no_secret_in_a_log() {
         sender: romeo.jid.clone(),
         message: encrypted.messages[0].clone(),
     };
-    let error = juliet.decrypt(broken.clone()).unwrap_err();
+    let repeated = juliet.decrypt(broken.clone()).unwrap();
+    broken.message = romeo
+        .encrypt(&[&juliet.jid], plaintext)
+        .unwrap()
+        .messages
+        .remove(0);
     broken.message.payload.as_mut().unwrap().ciphertext[3] ^= 4;
-    let other = juliet.decrypt(broken).unwrap_err();
-    tracing::error!(%error, ?error, %other, ?other, ?decrypted, ?encrypted, "what an application might log");
+    let error = juliet.decrypt(broken).unwrap_err();
+    tracing::error!(?repeated, %error, ?error, ?decrypted, ?encrypted, "what an application might log");
     tracing::error!(client = ?romeo.client, "and this");
     let request = EncryptRequest::new(Vec::new(), Namespace::OMEMO_2, plaintext.as_bytes().to_vec());
     tracing::error!(?request, "and that");

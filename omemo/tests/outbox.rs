@@ -6,11 +6,12 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{jid, open, settle, text};
+use common::{jid, open, settings, settle, text};
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server, Weather};
 use omemo::{
-    Client, Clock, DecryptFailure, Error, IncomingMessage, Namespace, OutboxItem, Settings, Timestamp,
+    Client, Clock, DecryptFailure, Decrypted, EncryptedMessage, Error, IncomingMessage, Namespace,
+    OutboxItem, Timestamp,
 };
 use omemo_sansio::protocol::{Omemo2, Protocol};
 use omemo_sansio::ratchet::DecryptError;
@@ -32,7 +33,7 @@ fn a_failed_upload_costs_no_plaintext_and_is_repeated() {
     server.fail_uploads(2);
     let decrypted = juliet.receive().pop().unwrap().unwrap();
     assert_eq!(text(&decrypted).unwrap(), "hello");
-    assert!(decrypted.flush_wanted);
+    assert!(decrypted.as_received().unwrap().flush_wanted);
     let failed = juliet.flush().failed;
     assert_eq!(failed.len(), 2, "bundle and reply: {failed:?}");
     assert_eq!(
@@ -87,7 +88,7 @@ fn a_key_exchange_is_repeated_until_it_is_answered() {
     let server = Server::new();
     let romeo = open(&server, "romeo@montague.lit", "phone");
     let juliet = open(&server, "juliet@capulet.lit", "phone");
-    let marked = |encrypted: &omemo::Encrypted| encrypted.messages[0].recipients[0].keys[0].key_exchange;
+    let marked = |outgoing: &omemo::Outgoing| outgoing.messages[0].recipients[0].keys[0].key_exchange;
     for text in ["one", "two", "three"] {
         assert!(marked(&romeo.send(&[&juliet.jid], text)));
     }
@@ -115,7 +116,7 @@ fn a_key_exchange_without_its_mark_is_recognised_by_its_bytes() {
         })
         .unwrap();
     assert_eq!(text(&decrypted).unwrap(), "unmarked");
-    assert!(decrypted.new_session);
+    assert!(decrypted.as_received().unwrap().new_session);
 }
 
 #[test]
@@ -155,16 +156,42 @@ fn a_long_chain_is_answered_by_a_heartbeat() {
     for n in 0..54 {
         romeo.send(&[&juliet.jid], &n.to_string());
         let decrypted = juliet.receive().pop().unwrap().unwrap();
-        assert_eq!(decrypted.flush_wanted, n == 53, "message {n}");
+        assert_eq!(decrypted.received().unwrap().flush_wanted, n == 53, "message {n}");
     }
     assert_eq!(juliet.flush().sent.len(), 1);
-    romeo.receive().pop().unwrap().unwrap();
+    let _ = romeo.receive().pop().unwrap().unwrap();
     let encrypted = romeo.send(&[&juliet.jid], "a new chain");
     let incoming = Omemo2
         .parse(&encrypted.messages[0].recipients[0].keys[0].data)
         .unwrap();
     assert_eq!(incoming.message.header().n, 0, "the ratchet has not moved on");
     assert_eq!(juliet.texts(), ["a new chain"]);
+}
+
+/// It makes its chain no longer, and one answer is enough.
+#[test]
+fn a_late_message_of_a_long_chain_owes_no_second_heartbeat() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    romeo.send(&[&juliet.jid], "hello");
+    settle(&[&romeo, &juliet]);
+    let owes = |message: EncryptedMessage| {
+        let sender = romeo.jid.clone();
+        let decrypted = juliet.decrypt(IncomingMessage { sender, message }).unwrap();
+        decrypted.received().unwrap().flush_wanted
+    };
+    let encrypt = || romeo.encrypt(&[&juliet.jid], "").unwrap().messages.remove(0);
+    let late = encrypt();
+    let (lost, last) = ((1..53).map(|_| encrypt()).collect::<Vec<_>>(), encrypt());
+    assert!(owes(last));
+    assert_eq!(juliet.flush().sent.len(), 1);
+    assert!(!owes(late));
+
+    // A chain that begins with a message that many were lost before, as many as the last chain had.
+    let _ = romeo.receive().pop().unwrap().unwrap();
+    (0..=lost.len()).for_each(|_| drop(encrypt()));
+    assert!(owes(encrypt()));
 }
 
 /// A clock that a test moves.
@@ -207,11 +234,11 @@ fn a_message_without_session_is_answered_by_a_new_one_once_a_day() {
     let storage = MemoryStorage::new();
     let connection = server.connect(&jid("juliet@capulet.lit"), "phone");
     let builder = Client::builder(
-        Settings::new(jid("juliet@capulet.lit")),
+        settings(jid("juliet@capulet.lit")),
         storage.clone(),
         connection.clone(),
     );
-    let juliet = wait(builder.clock(hands.clone()).open()).unwrap();
+    let juliet = wait(builder.catch_up(false).clock(hands.clone()).open()).unwrap();
     romeo.send(&[&jid("juliet@capulet.lit")], "hello");
     let take = || {
         let mut outcomes = Vec::new();
@@ -222,7 +249,7 @@ fn a_message_without_session_is_answered_by_a_new_one_once_a_day() {
         }
         outcomes
     };
-    take().pop().unwrap().unwrap();
+    let _ = take().pop().unwrap().unwrap();
     wait(juliet.flush()).unwrap();
     romeo.receive();
 
@@ -267,18 +294,17 @@ fn a_storm_on_the_way_costs_nothing() {
         7,
     );
     let (mut read, mut repeated) = (std::collections::BTreeSet::new(), 0);
-    let mut take = |results: Vec<Result<omemo::Decrypted, Error>>| {
+    let mut take = |results: Vec<Result<Decrypted, Error>>| {
         for result in results {
             match result {
+                Ok(Decrypted::AlreadyDecrypted) => repeated += 1,
                 Ok(decrypted) => {
                     if let Some(text) = text(&decrypted) {
                         assert!(read.insert(text.clone()), "{text:?} was read twice");
                     }
                 }
                 // A repetition of a chain so old that it is forgotten looks like a forgery.
-                Err(Error::Decrypt(
-                    DecryptFailure::AlreadyDecrypted | DecryptFailure::Session(DecryptError::InvalidMac),
-                )) => repeated += 1,
+                Err(Error::Decrypt(DecryptFailure::Session(DecryptError::InvalidMac))) => repeated += 1,
                 Err(error) => panic!("{error}"),
             }
         }

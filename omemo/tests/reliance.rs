@@ -3,15 +3,15 @@
 
 mod common;
 
-use common::{jid, open, open_on, settle};
+use common::{jid, open, open_on, settings, settle};
 use omemo::blocking::{Network as _, wait};
 use omemo::local::{Delivery, Server};
 use omemo::trust::TrustLevel;
-use omemo::{EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace, Settings, Timestamp};
+use omemo::{EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace, Timestamp};
 use omemo_conformance::faults::TestRng;
 use omemo_sansio::Account;
 use omemo_sansio::engine::{Effect, ForeignReply, Operation, Step};
-use omemo_storage::Storage;
+use omemo_storage::{ErrorKind, Storage, StorageError};
 use omemo_storage_memory::MemoryStorage;
 
 const OMEMO_2: Namespace = Namespace::OMEMO_2;
@@ -20,7 +20,7 @@ const ROMEO: &str = "romeo@montague.lit";
 type Device = common::Device<MemoryStorage>;
 
 fn account() -> Account {
-    Account::new(Settings::new(jid(ROMEO))).unwrap()
+    Account::new(settings(jid(ROMEO))).unwrap()
 }
 
 /// Drives an operation on a device's storage and connection. `before` is told of each effect before it is performed.
@@ -67,6 +67,9 @@ fn perform<T>(
         Effect::UploadBundle(upload, reply) => operation
             .fulfil(reply, connection.upload_bundle(&upload))
             .map(|()| "upload bundle"),
+        Effect::DeleteBundle(deletion, reply) => operation
+            .fulfil(reply, connection.delete_bundle(&deletion))
+            .map(|()| "delete bundle"),
         Effect::DownloadDeviceList(wanted, reply) => operation
             .fulfil(reply, connection.download_device_list(&wanted))
             .map(|()| "download device list"),
@@ -76,7 +79,7 @@ fn perform<T>(
         Effect::SendMessage(message, reply) => operation
             .fulfil(reply, connection.send_message(&message))
             .map(|()| "send message"),
-        Effect::AskTrust(_, reply) => operation.fulfil(reply, Vec::new()).map(|()| "ask trust"),
+        Effect::AskTrust(_, reply) => operation.fulfil(reply, Ok(Vec::new())).map(|()| "ask trust"),
     }
 }
 
@@ -96,14 +99,14 @@ fn effects_come_in_the_order_that_keeps_everything_durable() {
     settle(&[&juliet]);
     romeo.receive();
     let (encrypted, performed) = drive(&romeo, account().encrypt(hello("juliet@capulet.lit")), |_| {});
-    encrypted.unwrap();
+    let _ = encrypted.unwrap();
     assert_eq!(performed, ["load", "download bundle", "store"]);
     juliet.send(&[&romeo.jid], "hello");
     let Some(Delivery::Message(message)) = romeo.connection.receive() else {
         panic!()
     };
     let (decrypted, performed) = drive(&romeo, account().decrypt(message), |_| {});
-    decrypted.unwrap();
+    let _ = decrypted.unwrap();
     assert_eq!(performed, ["load", "store"]);
     // The ratchet step of the reply is stored before the reply leaves, the mark removed after it has.
     let (flushed, performed) = drive(&romeo, account().flush(), |_| {});
@@ -120,6 +123,50 @@ fn effects_come_in_the_order_that_keeps_everything_durable() {
             "store"
         ]
     );
+}
+
+/// A commit that was issued and not answered may have been applied: then the operation ends only by what tells that it was
+/// not.
+#[test]
+fn a_commit_that_was_not_answered_is_not_ended_by_another_failure() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    settle(&[&juliet]);
+    romeo.receive();
+    let mut rng = TestRng::new(1);
+    for (kind, ends) in [
+        (ErrorKind::Unavailable, false),
+        (ErrorKind::Full, false),
+        (ErrorKind::TooLarge, true),
+        (ErrorKind::Companion, true),
+    ] {
+        let mut operation = account().encrypt(hello("juliet@capulet.lit"));
+        let mut issued = 0;
+        let ended = loop {
+            let effects = match operation.advance(now(), &mut rng) {
+                Step::Done(result) => break result.is_err(),
+                Step::Perform(effects) => effects,
+            };
+            for effect in effects {
+                match effect {
+                    Effect::Store(store, reply) => {
+                        assert_eq!(store.unknown_outcomes, issued);
+                        if issued == 1 {
+                            let failed = StorageError::new(kind, "refused");
+                            operation.fulfil(reply, Err(failed)).unwrap();
+                        }
+                        issued += 1;
+                    }
+                    other => drop(perform(&romeo, &mut operation, other).unwrap()),
+                }
+            }
+            if issued == 2 && operation.is_committing() {
+                break false;
+            }
+        };
+        assert_eq!((issued, ended), (2, ends), "{kind:?}");
+    }
 }
 
 #[test]
@@ -172,7 +219,7 @@ fn a_catch_up_that_begins_before_the_commit_counts() {
             begun = Some(wait(romeo.client.begin_catch_up()).unwrap());
         }
     });
-    decrypted.unwrap();
+    let _ = decrypted.unwrap();
     assert_eq!(
         performed.iter().filter(|effect| **effect == "store").count(),
         2,
@@ -192,7 +239,7 @@ fn an_absence_that_ends_before_the_commit_counts() {
             meanwhile = romeo.encrypt(&[&juliet.jid], "meanwhile").unwrap().messages;
         }
     });
-    let messages = [meanwhile, encrypted.unwrap().messages].concat();
+    let messages = [meanwhile, encrypted.unwrap().complete().unwrap().messages].concat();
     assert_eq!(messages.len(), 2);
     let sessions: Vec<_> = messages
         .into_iter()
@@ -202,6 +249,8 @@ fn an_absence_that_ends_before_the_commit_counts() {
                     sender: romeo.jid.clone(),
                     message,
                 })
+                .unwrap()
+                .received()
                 .unwrap()
                 .new_session
         })
@@ -268,7 +317,7 @@ fn renew_reply_mark(romeo: &Device, juliet: &common::Device) {
     let owed: Vec<bool> = romeo
         .receive()
         .into_iter()
-        .map(|result| result.unwrap().flush_wanted)
+        .map(|result| result.unwrap().received().unwrap().flush_wanted)
         .collect();
     assert!(owed.contains(&true), "no heartbeat is owed");
 }
@@ -329,4 +378,39 @@ fn a_reply_token_answers_its_own_effect_once() {
     let (_, once_more) = take_load(one.advance(now(), &mut rng));
     assert_eq!(one.fulfil(again, snapshot()), Ok(()));
     assert_eq!(one.fulfil(once_more, snapshot()), Err(ForeignReply));
+}
+
+#[test]
+fn the_lists_of_all_strangers_on_a_page_are_asked_for_at_once() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let senders = ["juliet@capulet.lit", "nurse@capulet.lit"];
+    let mut page = Vec::new();
+    for of in senders {
+        let sender = open(&server, of, "phone");
+        for _ in 0..2 {
+            let encrypted = sender.encrypt(&[&romeo.jid], "hello").unwrap();
+            page.push(IncomingMessage {
+                sender: sender.jid.clone(),
+                message: encrypted.messages.into_iter().next().unwrap(),
+            });
+        }
+    }
+    let mut operation = account().decrypt_many(page);
+    let (mut rng, mut steps) = (TestRng::new(1), Vec::new());
+    let outcomes = loop {
+        match operation.advance(now(), &mut rng) {
+            Step::Done(outcomes) => break outcomes.unwrap(),
+            Step::Perform(effects) => {
+                let effects = effects.into_iter();
+                steps.push(
+                    effects
+                        .map(|effect| perform(&romeo, &mut operation, effect).unwrap())
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
+    };
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(steps, [&["load"][..], &["download device list"; 2], &["store"]]);
 }

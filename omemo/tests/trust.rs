@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use common::{Device, jid, open, open_with, settle, text};
@@ -11,15 +10,15 @@ use omemo::blocking::wait;
 use omemo::local::{Connection, Delivery, Server};
 use omemo::trust::{FirstUse, Manual, Trust, TrustDecision, TrustLevel, TrustPolicy};
 use omemo::{
-    AskTrust, BundleFailure, Client, DecryptFailure, DeviceInformation, EncryptFailure, EncryptRequest,
-    Error, IncomingMessage, Namespace, Settings, SkipReason, TrustPrompt,
+    Answer, AskTrust, BundleFailure, Client, DecryptFailure, Decrypted, DeviceInformation, EncryptFailure,
+    EncryptRequest, Error, IncomingMessage, Namespace, PartlyEncrypted, Settings, SkipReason, TrustPrompt,
 };
 use omemo_storage_memory::MemoryStorage;
 
 fn settings(of: &str, policy: impl TrustPolicy + 'static) -> Settings {
     Settings {
         trust: Arc::new(policy),
-        ..Settings::new(jid(of))
+        ..common::settings(jid(of))
     }
 }
 
@@ -55,10 +54,8 @@ fn manual_trust_blocks_until_somebody_decides() {
     assert_eq!(juliet.texts(), ["hello"]);
     // What is undecided is read, and marked.
     juliet.send(&[&romeo.jid], "who are you?");
-    assert_eq!(
-        romeo.receive().pop().unwrap().unwrap().sender.trust,
-        Trust::Trusted
-    );
+    let decrypted = romeo.receive().pop().unwrap().unwrap();
+    assert!(matches!(decrypted, Decrypted::Trusted(_)), "{decrypted:?}");
 }
 
 #[test]
@@ -73,8 +70,11 @@ fn what_comes_from_an_undecided_key_is_marked() {
     let juliet = open(&server, JULIET, "phone");
     juliet.send(&[&romeo.jid], "who are you?");
     let decrypted = romeo.receive().pop().unwrap().unwrap();
+    let Decrypted::Undecided(received) = &decrypted else {
+        panic!("{decrypted:?}")
+    };
     assert_eq!(
-        (decrypted.sender.trust, decrypted.sender.level.as_ref()),
+        (received.sender.trust, received.sender.level.as_ref()),
         (Trust::Undecided, None)
     );
     assert_eq!(text(&decrypted).unwrap(), "who are you?");
@@ -98,10 +98,11 @@ fn a_distrusted_device_is_neither_written_to_nor_read() {
             .set_trust(jid(JULIET), distrusted, TrustLevel::DISTRUSTED),
     )
     .unwrap();
-    let encrypted = romeo.send(&[&phone.jid], "only to the phone");
-    assert_eq!(encrypted.encrypted_to.len(), 1);
-    let [skipped] = encrypted.skipped.as_slice() else {
-        panic!("{:?}", encrypted.skipped)
+    let encrypted = romeo.try_to_encrypt(&[&phone.jid], "only to the phone").unwrap();
+    let PartlyEncrypted { outgoing, skipped } = encrypted.complete().unwrap_err();
+    assert_eq!(outgoing.encrypted_to.len(), 1);
+    let [skipped] = skipped.as_slice() else {
+        panic!("{skipped:?}")
     };
     assert!(matches!(skipped.reason, SkipReason::Distrusted(key) if key == distrusted));
     laptop.send(&[&romeo.jid], "read me");
@@ -160,17 +161,14 @@ fn blind_trust_ends_with_verification() {
 struct Decides(TrustLevel, Arc<Mutex<Vec<AskTrust>>>);
 
 impl TrustPrompt for Decides {
-    fn ask<'a>(
-        &'a self,
-        question: &'a AskTrust,
-    ) -> Pin<Box<dyn Future<Output = Vec<TrustDecision>> + Send + 'a>> {
+    fn ask<'a>(&'a self, question: &'a AskTrust) -> Answer<'a> {
         self.1.lock().unwrap().push(question.clone());
         let decisions = question.undecided.iter().map(|key| TrustDecision {
             jid: key.jid.clone(),
             identity_key: key.identity_key,
             level: self.0.clone(),
         });
-        Box::pin(std::future::ready(decisions.collect()))
+        Box::pin(std::future::ready(Ok(decisions.collect())))
     }
 }
 
@@ -186,7 +184,7 @@ fn deciding(
         connection,
     )
     .prompt(Decides(level, Arc::clone(&questions)));
-    (wait(client.open()).unwrap(), questions)
+    (wait(client.catch_up(false).open()).unwrap(), questions)
 }
 
 #[test]
@@ -205,8 +203,8 @@ fn every_open_decision_is_asked_for_at_once_and_once() {
         )
     };
     let encrypted = wait(romeo.encrypt(request())).unwrap();
-    assert_eq!(encrypted.encrypted_to.len(), 3);
-    wait(romeo.encrypt(request())).unwrap();
+    assert_eq!(encrypted.complete().unwrap().encrypted_to.len(), 3);
+    let _ = wait(romeo.encrypt(request())).unwrap();
     let questions = questions.lock().unwrap();
     assert_eq!(questions.len(), 1);
     assert_eq!(questions[0].undecided.len(), 3);
@@ -287,7 +285,10 @@ fn nothing_is_recorded_from_a_key_exchange_that_is_not_authentic() {
     // The key of the true one is the first that is used.
     let decrypted = romeo.decrypt(message).unwrap();
     assert_eq!(text(&decrypted).unwrap(), "hello");
-    assert_eq!(decrypted.sender.level, Some(TrustLevel::BLINDLY_TRUSTED));
+    assert_eq!(
+        decrypted.received().unwrap().sender.level,
+        Some(TrustLevel::BLINDLY_TRUSTED)
+    );
 }
 
 #[test]

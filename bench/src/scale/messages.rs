@@ -63,7 +63,7 @@ fn message<S: Storage + Clone, Server>(
 
     let request = template.message(number);
     let begun = Instant::now();
-    let encrypted = wait(client.encrypt(request))?;
+    let encrypted = wait(client.encrypt(request))?.complete()?;
     let encrypt = begun.elapsed().as_secs_f64() * 1e9;
     let counts = client.storage().take();
     if encrypted.encrypted_to.len() != 1 {

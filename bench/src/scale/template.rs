@@ -1,11 +1,12 @@
 //! A real account, opened in memory: what it stores is what each account of a measurement stores.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use omemo::blocking::wait;
 use omemo::local::{Connection, Delivery, Server};
-use omemo::{BareJid, Client, EncryptRequest, Namespace, Settings};
+use omemo::{BareJid, Client, EncryptRequest, Namespace, Omemo2, Settings};
 use omemo_storage::{AccountId, Key, Query, Storage, Value};
 use omemo_storage_memory::MemoryStorage;
 
@@ -42,7 +43,7 @@ impl Template {
             .collect::<Result<Vec<_>, _>>()?;
         let client = open(&server, &BareJid::new(JID)?, MemoryStorage::new())?;
 
-        let encrypted = wait(client.encrypt(request(contacts.clone())))?;
+        let encrypted = wait(client.encrypt(request(contacts.clone())))?.complete()?;
         for message in &encrypted.messages {
             client.network().send(&contacts, message);
         }
@@ -98,10 +99,14 @@ fn request(to: Vec<BareJid>) -> EncryptRequest {
 
 fn open<S: Storage>(server: &Server, jid: &BareJid, storage: S) -> Result<Client<S, Connection>, Failure> {
     let connection = server.connect(jid, "phone");
-    let settings = Settings::new(jid.clone());
+    let settings = Settings {
+        protocols: vec![Arc::new(Omemo2)],
+        ..Settings::new(jid.clone())
+    };
     Ok(wait(
         Client::builder(settings, storage, connection)
             .timer(Blocking)
+            .catch_up(false)
             .open(),
     )?)
 }
@@ -119,7 +124,7 @@ impl omemo::Timer for Blocking {
 fn receive<S: Storage>(client: &Client<S, Connection>) -> Result<(), Failure> {
     while let Some(delivery) = client.network().receive() {
         if let Delivery::Message(message) = delivery {
-            wait(client.decrypt(message))?;
+            let _ = wait(client.decrypt(message))?;
         }
     }
     Ok(())

@@ -59,7 +59,7 @@ pub(crate) fn work<S: Storage + Clone + 'static, Server>(
         })
         .collect::<Result<Vec<_>, _>>()?;
     for client in &clients {
-        wait(client.encrypt(template.message(0)))?;
+        let _ = wait(client.encrypt(template.message(0)))?;
         client.storage().take();
     }
 

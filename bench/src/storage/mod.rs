@@ -4,6 +4,7 @@ mod bare;
 mod embedded;
 mod environment;
 mod message;
+mod page;
 mod postgres;
 mod python;
 mod race;
@@ -21,9 +22,10 @@ pub(crate) struct Group {
 }
 
 /// All of them, in the order that they are measured.
-pub(crate) const GROUPS: [Group; 7] = [
+pub(crate) const GROUPS: [Group; 8] = [
     embedded::SENDS,
     embedded::COMMITS_ALONE,
+    page::PAGE,
     postgres::GROUP,
     redis::GROUP,
     sealed::SQLITE,

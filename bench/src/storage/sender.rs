@@ -1,10 +1,11 @@
 //! Our client, with a session for each of its contacts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use omemo::blocking::wait;
 use omemo::local::{Connection, Delivery, Server};
-use omemo::{BareJid, Client, EncryptRequest, Encrypted, Namespace, Settings};
+use omemo::{BareJid, Client, EncryptRequest, Encrypted, Namespace, Omemo2, Settings};
 use omemo_storage::{AccountId, Counts, Key, Metered, Revision, Storage};
 use omemo_storage_memory::MemoryStorage;
 
@@ -44,7 +45,9 @@ impl<S: Storage> Sender<S> {
             each,
         };
 
-        let encrypted = sender.encrypt(sender.request(sender.contacts.len() * each, 1))?;
+        let encrypted = sender
+            .encrypt(sender.request(sender.contacts.len() * each, 1))?
+            .complete()?;
         for message in &encrypted.messages {
             sender.client.network().send(&sender.contacts, message);
         }
@@ -88,7 +91,7 @@ impl<S: Storage> Sender<S> {
     ) -> Result<(Vec<Row>, Counts), Failure> {
         let before = self.records()?;
         self.client.storage().take();
-        let encrypted = self.encrypt(self.request(devices, length))?;
+        let encrypted = self.encrypt(self.request(devices, length))?.complete()?;
         let counts = self.client.storage().take();
 
         let mut keys = encrypted
@@ -140,16 +143,19 @@ fn open<S: Storage>(
     storage: S,
 ) -> Result<Client<S, Connection>, Failure> {
     let connection = server.connect(jid, device);
-    Ok(wait(
-        Client::builder(Settings::new(jid.clone()), storage, connection).open(),
-    )?)
+    let settings = Settings {
+        protocols: vec![Arc::new(Omemo2)],
+        ..Settings::new(jid.clone())
+    };
+    let builder = Client::builder(settings, storage, connection);
+    Ok(wait(builder.catch_up(false).open())?)
 }
 
 /// Takes in every message that has arrived.
 fn receive<S: Storage>(client: &Client<S, Connection>) -> Result<(), Failure> {
     while let Some(delivery) = client.network().receive() {
         if let Delivery::Message(message) = delivery {
-            wait(client.decrypt(message))?;
+            let _ = wait(client.decrypt(message))?;
         }
     }
     Ok(())

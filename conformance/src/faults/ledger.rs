@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use omemo_sansio::protocol::{Omemo2, Protocol};
+use omemo_sansio::protocol::Omemo2;
 use omemo_sansio::{DeviceId, EncryptedMessage};
+
+use crate::scene::UsedKeys;
 
 /// Remembers every message key that was used and every text that was read.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// The bytes each message key was used for, by ratchet key and number.
-    keys: BTreeMap<([u8; 32], u32), Vec<u8>>,
+    keys: UsedKeys,
     /// For whom each text was, and how often each has read it.
     texts: BTreeMap<(String, DeviceId), Reading>,
 }
@@ -24,17 +25,8 @@ struct Reading {
 impl Ledger {
     /// A message leaves the device.
     pub(crate) fn leaves(&mut self, message: &EncryptedMessage) {
-        for element in message.recipients.iter().flat_map(|recipient| &recipient.keys) {
-            let incoming = Omemo2.parse(&element.data).expect("what leaves can be read");
-            let header = incoming.message.header();
-            let place = (*header.ratchet_key.as_bytes(), header.n);
-            let before = self.keys.insert(place, element.data.clone());
-            assert!(
-                before.is_none_or(|before| before == element.data),
-                "a message key was used for two messages: number {} to device {}",
-                header.n,
-                element.device
-            );
+        if let Err(twice) = self.keys.leaves(&Omemo2, message) {
+            panic!("{twice}");
         }
     }
 

@@ -14,7 +14,6 @@
     reason = "test support: an assertion is the result"
 )]
 
-mod drive;
 mod interleaved;
 mod ledger;
 mod opened;
@@ -68,7 +67,7 @@ impl Fault {
     ];
 
     /// Whether it can happen to commits alone.
-    const fn is_of_commits(self) -> bool {
+    pub(crate) const fn is_of_commits(self) -> bool {
         matches!(
             self,
             Self::FalseConflict | Self::Conflict | Self::AppliedAnswerLost | Self::RequestLost

@@ -3,12 +3,12 @@
 use omemo_sansio::engine::Operation;
 use omemo_sansio::trust::TrustLevel;
 use omemo_sansio::{
-    Account, Content, DecryptFailure, EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace,
+    Account, Content, Decrypted, EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace,
 };
 use omemo_storage::Storage;
 
-use super::drive::Interrupted;
 use super::world::World;
+use crate::scene::Interrupted;
 
 /// How often an application asks again. One fault strikes once.
 const ATTEMPTS: usize = 4;
@@ -103,9 +103,9 @@ impl<S: Storage> World<'_, S> {
     /// Everybody is told of every device list.
     fn hears_of_lists(&mut self) {
         for device in 0..self.devices.len() {
-            for (jid, list) in self.server.lists.clone() {
+            for ((namespace, jid), list) in self.server.lists.clone() {
                 self.asks(device, |account| {
-                    account.update_device_list(Namespace::OMEMO_2, jid.clone(), list.clone())
+                    account.update_device_list(namespace.clone(), jid.clone(), list.clone())
                 });
             }
             self.flushes(device);
@@ -118,18 +118,19 @@ impl<S: Storage> World<'_, S> {
         for _ in 0..ATTEMPTS {
             let (encrypted, committed) = self.insists(device, |account| account.encrypt(request()));
             assert!(committed, "a ciphertext left before its commit");
-            encrypted
+            let (outgoing, skipped) = encrypted.partial();
+            outgoing
                 .messages
                 .iter()
                 .for_each(|message| self.ledger.leaves(message));
-            if !encrypted.skipped.is_empty() {
+            if !skipped.is_empty() {
                 // A bundle could not be downloaded: that one device would miss the message, so it is said again.
                 continue;
             }
-            for address in &encrypted.encrypted_to {
+            for address in &outgoing.encrypted_to {
                 self.ledger.expect(text, address.device);
             }
-            encrypted
+            outgoing
                 .messages
                 .iter()
                 .for_each(|message| self.post(device, message, Some(text)));
@@ -150,9 +151,16 @@ impl<S: Storage> World<'_, S> {
         let mut may_be_gone = false;
         for _ in 0..ATTEMPTS {
             match self.drive(device, |account| account.decrypt(message.clone())) {
+                Ok((Decrypted::AlreadyDecrypted, _)) if may_be_gone => {
+                    text.into_iter().for_each(|text| self.ledger.died_with(text, id));
+                    return;
+                }
                 Ok((decrypted, committed)) => {
                     assert!(committed, "a plaintext left before its commit");
-                    match (&decrypted.content, text) {
+                    match (
+                        &decrypted.received().expect("a message for this device").content,
+                        text,
+                    ) {
                         (Content::Plaintext(read), Some(text)) => {
                             assert_eq!(read.as_slice(), text.as_bytes());
                             self.ledger.reads(text, id);
@@ -163,10 +171,6 @@ impl<S: Storage> World<'_, S> {
                     return self.reads_no_more(device, message);
                 }
                 Err(Interrupted::Died { committed }) => may_be_gone |= committed,
-                Err(Interrupted::Failed(Error::Decrypt(DecryptFailure::AlreadyDecrypted))) if may_be_gone => {
-                    text.into_iter().for_each(|text| self.ledger.died_with(text, id));
-                    return;
-                }
                 Err(Interrupted::Failed(error)) => assert!(is_passing(&error), "{text:?}: {error}"),
             }
         }
@@ -177,7 +181,7 @@ impl<S: Storage> World<'_, S> {
     fn reads_no_more(&mut self, device: usize, message: &IncomingMessage) {
         for _ in 0..ATTEMPTS {
             match self.drive(device, |account| account.decrypt(message.clone())) {
-                Err(Interrupted::Failed(Error::Decrypt(DecryptFailure::AlreadyDecrypted))) => return,
+                Ok((Decrypted::AlreadyDecrypted, _)) => return,
                 Err(Interrupted::Failed(error)) => assert!(is_passing(&error), "{error}"),
                 Err(Interrupted::Died { .. }) => {}
                 Ok((decrypted, _)) => panic!("a repeated message came out as {decrypted:?}"),
@@ -232,16 +236,23 @@ impl<S: Storage> World<'_, S> {
     /// Another client publishes a list without this device.
     fn loses_its_place_on_the_list(&mut self, device: usize) {
         let (jid, id) = (self.devices[device].jid.clone(), self.devices[device].id.unwrap());
-        self.server.lists.get_mut(&jid).unwrap().devices.remove(&id);
+        let of_account = (Namespace::OMEMO_2, jid);
+        self.server
+            .lists
+            .get_mut(&of_account)
+            .unwrap()
+            .devices
+            .remove(&id);
         self.hears_of_lists();
         assert!(
-            self.server.lists[&jid].devices.contains_key(&id),
+            self.server.lists[&of_account].devices.contains_key(&id),
             "the device is back on its list"
         );
     }
 
     fn maintains_after_a_week(&mut self, device: usize) {
-        let owner = (self.devices[device].jid.clone(), self.devices[device].id.unwrap());
+        let jid = self.devices[device].jid.clone();
+        let owner = (Namespace::OMEMO_2, jid, self.devices[device].id.unwrap());
         let before = self.server.bundles[&owner].signed_pre_key.id;
         self.now = self.now + EIGHT_DAYS;
         for _ in 0..ATTEMPTS {

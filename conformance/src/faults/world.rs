@@ -1,16 +1,19 @@
 //! The devices, and the server between them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
-use omemo_sansio::{
-    Account, BareJid, Bundle, DeviceId, DeviceList, EncryptedMessage, IncomingMessage, Settings, Timestamp,
-};
-use omemo_storage::Storage;
+use omemo_sansio::engine::{Effect, Operation, SendMessage};
+use omemo_sansio::protocol::Omemo2;
+use omemo_sansio::{Account, BareJid, DeviceId, EncryptedMessage, IncomingMessage, Settings, Timestamp};
 use omemo_storage::blocking::wait;
+use omemo_storage::{Batch, CommitId, Committed, Query, Storage};
+use rand_core::Rng;
 
 use super::ledger::Ledger;
 use super::rng::TestRng;
 use super::{Fault, Strike};
+use crate::scene::{self, Interrupted, Running, Scene, Server};
 
 /// Everything there is.
 pub(crate) struct World<'a, S> {
@@ -37,13 +40,6 @@ pub(super) struct Device<S> {
     pub(super) rng: TestRng,
     pub(super) id: Option<DeviceId>,
     pub(super) mail: VecDeque<(IncomingMessage, Option<String>)>,
-}
-
-/// What the server keeps.
-#[derive(Default)]
-pub(super) struct Server {
-    pub(super) bundles: BTreeMap<(BareJid, DeviceId), Bundle>,
-    pub(super) lists: BTreeMap<BareJid, DeviceList>,
 }
 
 /// How a telling went.
@@ -75,7 +71,11 @@ impl<'a, S: Storage> World<'a, S> {
         let jid = BareJid::new(jid).unwrap();
         self.devices.push(Device {
             name,
-            account: Account::new(Settings::new(jid.clone())).unwrap(),
+            account: Account::new(Settings {
+                protocols: vec![Arc::new(Omemo2)],
+                ..Settings::new(jid.clone())
+            })
+            .unwrap(),
             jid,
             storage: (self.open)(name),
             rng: TestRng::new(self.devices.len() as u64 + 1),
@@ -95,25 +95,25 @@ impl<'a, S: Storage> World<'a, S> {
         twin
     }
 
-    /// The process dies; another takes its place.
-    pub(super) fn restart(&mut self, device: usize) {
-        let device = &mut self.devices[device];
-        device.storage = (self.open)(device.name);
+    /// Drives an operation of a device to its end.
+    pub(super) fn drive<T>(
+        &mut self,
+        device: usize,
+        make: impl FnOnce(&Account) -> Operation<T>,
+    ) -> Result<(T, bool), Interrupted> {
+        scene::drive(self, device, make)
     }
 
-    /// Counts an effect; the fault that strikes it.
-    pub(super) fn next_effect(&mut self, is_commit: bool) -> Option<Fault> {
-        let this = self.effects;
-        self.effects += 1;
-        if is_commit {
-            self.commits.push(this);
-        }
-        let strike = self.strike.filter(|strike| strike.effect == this)?;
-        if strike.fault.is_of_commits() && !is_commit {
-            return None;
-        }
-        self.struck = true;
-        Some(strike.fault)
+    pub(super) fn begin<T>(
+        &mut self,
+        device: usize,
+        make: impl FnOnce(&Account) -> Operation<T>,
+    ) -> Running<T> {
+        scene::begin(self, device, make)
+    }
+
+    pub(super) fn proceed<T>(&mut self, running: &mut Running<T>) -> Result<Option<T>, Interrupted> {
+        scene::proceed(self, running)
     }
 
     /// Puts a message into the mail of every device it has a key for.
@@ -146,5 +146,81 @@ impl<'a, S: Storage> World<'a, S> {
             commits: self.commits,
             struck: self.struck,
         }
+    }
+}
+
+impl<S: Storage> Scene for World<'_, S> {
+    type Storage = S;
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn account(&self, device: usize) -> &Account {
+        &self.devices[device].account
+    }
+
+    fn storage(&self, device: usize) -> &S {
+        &self.devices[device].storage
+    }
+
+    fn rng(&mut self, device: usize) -> &mut TestRng {
+        &mut self.devices[device].rng
+    }
+
+    fn server(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    fn next_effect(&mut self, _: usize, effect: &Effect) -> Option<Fault> {
+        let is_commit = matches!(effect, Effect::Store(..));
+        let this = self.effects;
+        self.effects += 1;
+        if is_commit {
+            self.commits.push(this);
+        }
+        let strike = self.strike.filter(|strike| strike.effect == this)?;
+        if strike.fault.is_of_commits() && !is_commit {
+            return None;
+        }
+        self.struck = true;
+        Some(strike.fault)
+    }
+
+    fn sends(&mut self, device: usize, send: &SendMessage) {
+        self.ledger.leaves(&send.message);
+        self.post(device, &send.message, None);
+    }
+
+    /// Writes each record that the batch relies on anew, as another process would that changes nothing.
+    fn meddle(&mut self, device: usize, batch: &Batch) -> bool {
+        let this = &mut self.devices[device];
+        let mut query = Query::new();
+        query.records.extend(batch.stakes().map(|(key, _)| key.clone()));
+        let snapshot = wait(this.storage.load(this.account.id(), &query)).unwrap();
+        let mut id = [0; 16];
+        this.rng.fill_bytes(&mut id);
+        let mut meddling = Batch::new(CommitId::from_bytes(id));
+        for (key, record) in snapshot.records {
+            meddling.put(key, Some(record.revision), record.value);
+        }
+        if meddling.writes() == 0 {
+            // All it relies on is absence, and nothing that is there could be written anew.
+            return false;
+        }
+        assert_eq!(
+            wait(this.storage.commit(this.account.id(), &meddling)).unwrap(),
+            Committed::Applied
+        );
+        true
+    }
+
+    fn met_conflict(&mut self) {
+        self.conflicts += 1;
+    }
+
+    fn restart(&mut self, device: usize) {
+        let device = &mut self.devices[device];
+        device.storage = (self.open)(device.name);
     }
 }

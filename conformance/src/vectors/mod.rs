@@ -21,6 +21,8 @@ mod report;
 mod responder;
 mod script;
 mod session;
+mod storage_import;
+mod version;
 mod x3dh;
 mod xeddsa;
 

@@ -4,14 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use omemo_sansio::Namespace;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::checks::{Checks, Verdict};
 use super::report::{Report, SetReport};
-use super::{messages, ratchet, x3dh, xeddsa};
-
-const OMEMO_2: &str = "urn:xmpp:omemo:2";
+use super::version::Version;
+use super::{messages, ratchet, storage_import, x3dh, xeddsa};
 
 /// The directory of whole storages of another implementation, one a file.
 const STORAGE_IMPORT: &str = "storage_import";
@@ -27,30 +27,44 @@ struct Set {
 }
 
 /// How the cases of a set are replayed.
-struct Kind {
-    namespace: Option<&'static str>,
-    case: fn(&Value, &mut Checks) -> Verdict,
-    /// For a set that has single inputs besides its cases.
-    edge: Option<fn(&Value, &mut Checks) -> Verdict>,
+enum Kind {
+    /// Single keys, of no protocol; there are inputs besides the cases.
+    Keys,
+    /// What a protocol version does.
+    Protocol(Version, fn(Version, &Value, &mut Checks) -> Verdict),
 }
 
 impl Kind {
     fn named(set: &str) -> Option<Self> {
-        let of_omemo2 = |case| Self {
-            namespace: Some(OMEMO_2),
-            case,
-            edge: None,
+        if set == "xeddsa" {
+            return Some(Self::Keys);
+        }
+        let (kind, version) = set.split_once('_')?;
+        let version = match version {
+            "twomemo" => Version::Omemo2,
+            "oldmemo" => Version::Legacy,
+            _ => return None,
         };
-        match set {
-            "xeddsa" => Some(Self {
-                namespace: None,
-                case: xeddsa::case,
-                edge: Some(xeddsa::edge),
-            }),
-            "x3dh_twomemo" => Some(of_omemo2(x3dh::case)),
-            "ratchet_twomemo" => Some(of_omemo2(ratchet::case)),
-            "messages_twomemo" => Some(of_omemo2(messages::case)),
-            _ => None,
+        let case = match kind {
+            "x3dh" => x3dh::case,
+            "ratchet" => ratchet::case,
+            "messages" => messages::case,
+            _ => return None,
+        };
+        Some(Self::Protocol(version, case))
+    }
+
+    fn namespace(&self) -> Option<Namespace> {
+        match self {
+            Self::Keys => None,
+            Self::Protocol(version, _) => Some(version.protocol().namespace()),
+        }
+    }
+
+    fn case(&self, value: &Value, checks: &mut Checks) -> Verdict {
+        match self {
+            Self::Keys => xeddsa::case(value, checks),
+            Self::Protocol(version, case) => case(*version, value, checks),
         }
     }
 }
@@ -72,18 +86,41 @@ pub fn replay_dir(dir: &Path, only: &[String]) -> io::Result<Report> {
     }
     let dumps = dir.join(STORAGE_IMPORT);
     if is_wanted(STORAGE_IMPORT, only) && dumps.is_dir() {
-        let mut set = SetReport::new(STORAGE_IMPORT);
-        set.supported = false;
-        for path in json_files(&dumps)? {
-            set.fail(file_name(&path), "not supported");
-        }
-        report.sets.push(set);
+        report.sets.push(replay_dumps(&dumps)?);
     }
     for name in only {
         if !report.sets.iter().any(|set| set.name == *name) {
             let mut set = SetReport::new(name);
             set.fail(dir.display().to_string(), "there is no such set");
             report.sets.push(set);
+        }
+    }
+    Ok(report)
+}
+
+/// Replays whole storages: each device of each is a case.
+fn replay_dumps(dir: &Path) -> io::Result<SetReport> {
+    let mut report = SetReport::new(STORAGE_IMPORT);
+    for path in json_files(dir)? {
+        let name = file_name(&path);
+        let dump: Value = match serde_json::from_slice(&fs::read(&path)?) {
+            Ok(dump) => dump,
+            Err(error) => {
+                report.fail(name, format!("not a dump: {error}"));
+                continue;
+            }
+        };
+        match storage_import::devices(&dump) {
+            Ok(devices) if devices.is_empty() => report.fail(name, "it has no device"),
+            Ok(devices) => {
+                for device in devices {
+                    match judge(|checks| storage_import::replay(&dump, &device, checks)) {
+                        Ok(()) => report.passed += 1,
+                        Err(what) => report.fail(format!("{name}, {device}"), what),
+                    }
+                }
+            }
+            Err(what) => report.fail(name, what),
         }
     }
     Ok(report)
@@ -121,36 +158,36 @@ fn replay(set: Set) -> SetReport {
         }
         return report;
     };
-    if set.namespace.as_deref() != kind.namespace {
+    if set.namespace.as_deref() != kind.namespace().as_ref().map(Namespace::as_str) {
         report.fail("set", format!("its namespace is {:?}", set.namespace));
     }
     if set.cases.len() != set.count || set.cases.is_empty() {
         report.fail("set", format!("{} cases of {}", set.cases.len(), set.count));
     }
     for (index, case) in set.cases.iter().enumerate() {
-        match judge(kind.case, case) {
+        match judge(|checks| kind.case(case, checks)) {
             Ok(()) => report.passed += 1,
             Err(what) => report.fail(case_name(case, index), what),
         }
     }
-    match (kind.edge, set.edge) {
-        (Some(edge), Some(edges)) => {
+    match (kind, set.edge) {
+        (Kind::Keys, Some(edges)) => {
             for (index, value) in edges.iter().enumerate() {
-                if let Err(what) = judge(edge, value) {
+                if let Err(what) = judge(|checks| xeddsa::edge(value, checks)) {
                     report.fail(format!("edge {index}"), what);
                 }
             }
         }
-        (Some(_), None) => report.fail("set", "missing field `edge`"),
-        (None, None) => {}
-        (None, Some(_)) => report.fail("set", "it has edges, which are not known here"),
+        (Kind::Keys, None) => report.fail("set", "missing field `edge`"),
+        (Kind::Protocol(..), None) => {}
+        (Kind::Protocol(..), Some(_)) => report.fail("set", "it has edges, which are not known here"),
     }
     report
 }
 
-fn judge(replay: fn(&Value, &mut Checks) -> Verdict, value: &Value) -> Verdict {
+fn judge(replay: impl FnOnce(&mut Checks) -> Verdict) -> Verdict {
     let mut checks = Checks::default();
-    replay(value, &mut checks)?;
+    replay(&mut checks)?;
     if checks.done() == 0 {
         return Err("nothing was checked".to_owned());
     }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use omemo_sansio::keys::{IdentityKeyPair, KeyPair, PublicKey, Signature};
-use omemo_sansio::protocol::{KeyExchange, Message, Omemo2, Protocol};
-use omemo_sansio::ratchet::{Accepted, Limits, OwnKeys, Session};
+use omemo_sansio::protocol::{KeyExchange, Message};
+use omemo_sansio::ratchet::{Accepted, OwnKeys, Session, SkipLimits};
 use omemo_sansio::{Bundle, PreKeyId, PublicSignedPreKey, Timestamp, hazmat};
-use omemo_xml::omemo2;
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
 use super::checks::{Checks, Context, Verdict};
 use super::format::Bytes;
+use super::version::Version;
 
 /// When all recordings were made. No recorded byte depends on it.
 pub(super) const NOW: Timestamp = Timestamp::from_unix(1_768_435_200);
@@ -112,10 +112,17 @@ impl SignedPreKey {
     }
 
     /// The key pair, checked, and so is its signature.
-    pub(super) fn pair(&self, checks: &mut Checks, identity: &IdentityKeyPair) -> Verdict<KeyPair> {
+    pub(super) fn pair(
+        &self,
+        version: Version,
+        checks: &mut Checks,
+        identity: &IdentityKeyPair,
+    ) -> Verdict<KeyPair> {
         let pair = self.key.pair(checks).context("signed pre key")?;
-        let good = Omemo2.verify_pre_key(identity.public(), &self.public()).is_ok();
-        checks.that("signed pre key: its signature is refused", good)?;
+        let verified = version
+            .protocol()
+            .verify_pre_key(identity.public(), &self.public());
+        checks.that("signed pre key: its signature is refused", verified.is_ok())?;
         Ok(pair)
     }
 }
@@ -151,21 +158,26 @@ impl Responder {
     /// Answers a key exchange; what is wrong if it is refused.
     pub(super) fn accept(
         &self,
+        version: Version,
         key_exchange: &KeyExchange,
         message: &Message,
-        limits: Limits,
+        limits: SkipLimits,
         rng: &mut dyn CryptoRng,
     ) -> Verdict<Accepted> {
         let own = self.own_keys(key_exchange)?;
-        Session::accept(&Omemo2, own, key_exchange, message, limits, NOW, rng).context("key exchange")
+        let protocol = version.protocol();
+        Session::accept(protocol, own, key_exchange, message, limits, NOW, rng).context("key exchange")
     }
 }
 
 /// Reads a bundle; written, it has to read the same.
-pub(super) fn parse_bundle(checks: &mut Checks, xml: &str) -> Verdict<Bundle> {
+pub(super) fn parse_bundle(version: Version, checks: &mut Checks, xml: &str) -> Verdict<Bundle> {
+    let format = version.format()?;
     let element = omemo_xml::parse(xml).map_err(|error| error.to_string())?;
-    let bundle = omemo2::bundle_from_xml(&element).map_err(|error| error.to_string())?;
-    let written = omemo2::bundle_from_xml(&omemo2::bundle_to_xml(&bundle));
+    let bundle = format
+        .bundle_from_xml(&element)
+        .map_err(|error| error.to_string())?;
+    let written = format.bundle_from_xml(&format.bundle_to_xml(&bundle));
     checks.that("it reads otherwise once written", written.as_ref() == Ok(&bundle))?;
     Ok(bundle)
 }

@@ -4,13 +4,14 @@ use core::fmt::Display;
 
 use omemo_sansio::hazmat::{ChainState, RatchetState, SkippedState};
 use omemo_sansio::keys::PublicKey;
-use omemo_sansio::protocol::{Message, Omemo2};
-use omemo_sansio::ratchet::{DecryptError, Limits, Session, SkippedKeys};
+use omemo_sansio::protocol::Message;
+use omemo_sansio::ratchet::{DecryptError, Session, SkipLimits, SkippedKeys};
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
 use super::checks::{Checks, Context, Verdict};
 use super::format::{Bytes, nullable};
+use super::version::Version;
 
 /// The double ratchet.
 #[derive(Deserialize)]
@@ -139,16 +140,18 @@ impl Stored {
     /// Decrypts, with the skipped keys only where they are asked for.
     pub(super) fn decrypt(
         &mut self,
+        version: Version,
         message: &Message,
-        limits: Limits,
+        limits: SkipLimits,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>, DecryptError> {
         let Self { session, skipped } = self;
         let needed = session.needs_skipped_keys(message).then_some(&mut *skipped);
         let given = needed.is_some();
-        let plaintext = match session.decrypt(&Omemo2, message, needed, limits, rng) {
+        let protocol = version.protocol();
+        let plaintext = match session.decrypt(protocol, message, needed, limits, rng) {
             Err(DecryptError::SkippedKeysNeeded) if !given => {
-                session.decrypt(&Omemo2, message, Some(skipped), limits, rng)
+                session.decrypt(protocol, message, Some(skipped), limits, rng)
             }
             other => other,
         };

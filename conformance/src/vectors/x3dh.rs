@@ -1,11 +1,11 @@
-//! The set `x3dh_twomemo`: key exchanges.
+//! The sets `x3dh_twomemo` and `x3dh_oldmemo`: key exchanges.
 
 use std::collections::BTreeMap;
 
 use omemo_sansio::hazmat::{KeyAgreement, SessionState};
 use omemo_sansio::keys::{IdentityKeyPair, KeyPair};
-use omemo_sansio::protocol::{AssociatedData, Omemo2, Protocol};
-use omemo_sansio::ratchet::{Accepted, KeyExchangeError, Limits, Session, SkippedKeys};
+use omemo_sansio::protocol::Role;
+use omemo_sansio::ratchet::{Accepted, KeyExchangeError, Session, SkipLimits, SkippedKeys};
 use omemo_sansio::{Bundle, PreKeyId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use super::format::{Bytes, Hex};
 use super::responder::{Identity, NOW, PreKey, Responder, SignedPreKey, parse_bundle};
 use super::script::{Filler, Script};
 use super::session::Ratchet;
+use super::version::Version;
 
 #[derive(Deserialize)]
 struct Case {
@@ -28,7 +29,7 @@ struct Case {
     bundle_xml_bad_signature: String,
     dh: [Bytes<32>; 4],
     shared_secret: Bytes<32>,
-    associated_data: Bytes<64>,
+    associated_data: Hex,
     header: Header,
     initial_message: InitialMessage,
 }
@@ -37,15 +38,15 @@ struct Case {
 struct NoncedPreKey {
     #[serde(flatten)]
     signed: SignedPreKey,
-    encoded_pub: Bytes<32>,
+    encoded_pub: Hex,
     sig_nonce: Bytes<64>,
     is_old: bool,
 }
 
 #[derive(Deserialize)]
 struct Header {
-    ik_encoded: Bytes<32>,
-    ek_encoded: Bytes<32>,
+    ik_encoded: Hex,
+    ek_encoded: Hex,
     pk_id: u32,
     spk_id: u32,
 }
@@ -62,20 +63,22 @@ struct InitialMessage {
 }
 
 /// Replays a case.
-pub(super) fn case(value: &Value, checks: &mut Checks) -> Verdict {
+pub(super) fn case(version: Version, value: &Value, checks: &mut Checks) -> Verdict {
     let case = Case::deserialize(value).map_err(|error| error.to_string())?;
     let initiator = case.initiator_identity.pair(checks).context("initiator")?;
-    let responder = case.responder(checks).context("responder")?;
-    let bundle = case.bundle(checks, &responder).context("bundle_xml")?;
-    case.bad_signature(checks, &initiator)
+    let responder = case.responder(version, checks).context("responder")?;
+    let bundle = case.bundle(version, checks, &responder).context("bundle_xml")?;
+    case.bad_signature(version, checks, &initiator)
         .context("bundle_xml_bad_signature")?;
-    case.agreement(checks, &initiator, &responder)?;
-    case.send(checks, &initiator, &bundle).context("initiator")?;
-    case.receive(checks, &initiator, &responder).context("responder")
+    case.agreement(version, checks, &initiator, &responder)?;
+    case.send(version, checks, &initiator, &bundle)
+        .context("initiator")?;
+    case.receive(version, checks, &initiator, &responder)
+        .context("responder")
 }
 
 impl Case {
-    fn responder(&self, checks: &mut Checks) -> Verdict<Responder> {
+    fn responder(&self, version: Version, checks: &mut Checks) -> Verdict<Responder> {
         let identity = self.responder_identity.pair(checks)?;
         let NoncedPreKey {
             signed,
@@ -83,10 +86,12 @@ impl Case {
             sig_nonce,
             is_old,
         } = &self.signed_pre_key;
-        let pair = signed.pair(checks, &identity)?;
-        checks.bytes("encoded_pub", pair.public().as_bytes(), encoded_pub)?;
+        let pair = signed.pair(version, checks, &identity)?;
+        checks.bytes("encoded_pub", version.encoded(pair.public()), encoded_pub)?;
         let mut nonce = Script::new([sig_nonce]);
-        let signature = Omemo2.sign_pre_key(&identity, pair.public(), &mut nonce);
+        let signature = version
+            .protocol()
+            .sign_pre_key(&identity, pair.public(), &mut nonce);
         nonce.finish()?;
         checks.bytes("sig", signature.as_bytes(), signed.sig)?;
 
@@ -104,8 +109,8 @@ impl Case {
         })
     }
 
-    fn bundle(&self, checks: &mut Checks, responder: &Responder) -> Verdict<Bundle> {
-        let bundle = parse_bundle(checks, &self.bundle_xml)?;
+    fn bundle(&self, version: Version, checks: &mut Checks, responder: &Responder) -> Verdict<Bundle> {
+        let bundle = parse_bundle(version, checks, &self.bundle_xml)?;
         let ed25519 = responder.identity.public().ed25519();
         checks.bytes("identity key", bundle.identity_key.ed25519(), ed25519)?;
         checks.that(
@@ -120,9 +125,10 @@ impl Case {
         Ok(bundle)
     }
 
-    fn bad_signature(&self, checks: &mut Checks, initiator: &IdentityKeyPair) -> Verdict {
-        let bundle = parse_bundle(checks, &self.bundle_xml_bad_signature)?;
-        let opened = Session::initiate(&Omemo2, initiator, &bundle, self.pre_key.id(), NOW, &mut Filler);
+    fn bad_signature(&self, version: Version, checks: &mut Checks, initiator: &IdentityKeyPair) -> Verdict {
+        let bundle = parse_bundle(version, checks, &self.bundle_xml_bad_signature)?;
+        let pre_key = self.pre_key.id();
+        let opened = Session::initiate(version.protocol(), initiator, &bundle, pre_key, NOW, &mut Filler);
         checks.equal(
             "how it is refused",
             opened.err(),
@@ -130,11 +136,18 @@ impl Case {
         )
     }
 
-    fn agreement(&self, checks: &mut Checks, initiator: &IdentityKeyPair, responder: &Responder) -> Verdict {
+    fn agreement(
+        &self,
+        version: Version,
+        checks: &mut Checks,
+        initiator: &IdentityKeyPair,
+        responder: &Responder,
+    ) -> Verdict {
+        let protocol = version.protocol();
         let ephemeral = KeyPair::from_secret(self.ephemeral_priv.0);
         checks.bytes("ephemeral_pub", ephemeral.public().as_bytes(), self.ephemeral_pub)?;
         let by_initiator = KeyAgreement::initiate(
-            &Omemo2,
+            protocol,
             initiator,
             &ephemeral,
             responder.identity.public(),
@@ -142,7 +155,7 @@ impl Case {
             &self.pre_key.public(),
         )
         .context("initiator's agreement")?;
-        let incoming = Omemo2
+        let incoming = protocol
             .parse(&self.initial_message.key_exchange_wire.0)
             .context("key_exchange_wire")?;
         let key_exchange = incoming
@@ -150,7 +163,7 @@ impl Case {
             .context("key_exchange_wire is no key exchange")?;
         let own = responder.own_keys(&key_exchange)?;
         let by_responder =
-            KeyAgreement::respond(&Omemo2, own, &key_exchange).context("responder's agreement")?;
+            KeyAgreement::respond(protocol, own, &key_exchange).context("responder's agreement")?;
         for (side, agreement) in [("initiator", by_initiator), ("responder", by_responder)] {
             for (index, (actual, recorded)) in agreement.agreements.iter().zip(&self.dh).enumerate() {
                 checks.bytes(format_args!("{side}: dh {index}"), actual, recorded)?;
@@ -162,29 +175,37 @@ impl Case {
             )?;
         }
         let header = &self.header;
-        let identity = key_exchange.identity_key.ed25519();
-        checks.bytes("header: ik_encoded", identity, header.ik_encoded)?;
-        let ephemeral = key_exchange.base_key.as_bytes();
-        checks.bytes("header: ek_encoded", ephemeral, header.ek_encoded)?;
+        let identity = version.encoded_identity(&key_exchange.identity_key);
+        checks.bytes("header: ik_encoded", identity, &header.ik_encoded)?;
+        let ephemeral = version.encoded(&key_exchange.base_key);
+        checks.bytes("header: ek_encoded", ephemeral, &header.ek_encoded)?;
         checks.equal("header: pk_id", key_exchange.pre_key.get(), header.pk_id)?;
         checks.equal("header: spk_id", key_exchange.signed_pre_key.get(), header.spk_id)
     }
 
-    fn send(&self, checks: &mut Checks, initiator: &IdentityKeyPair, bundle: &Bundle) -> Verdict {
+    fn send(
+        &self,
+        version: Version,
+        checks: &mut Checks,
+        initiator: &IdentityKeyPair,
+        bundle: &Bundle,
+    ) -> Verdict {
+        let protocol = version.protocol();
         let message = &self.initial_message;
         let mut script = Script::new([self.ephemeral_priv, message.initiator_ratchet_priv]);
         let pre_key = self.pre_key.id();
-        let mut session = Session::initiate(&Omemo2, initiator, bundle, pre_key, NOW, &mut script)
+        let mut session = Session::initiate(protocol, initiator, bundle, pre_key, NOW, &mut script)
             .context("opening the session")?;
         script.finish()?;
 
         let mut state = SessionState::export(&session, &SkippedKeys::default());
         let sealed = session
-            .encrypt(&Omemo2, initiator.public(), &message.plaintext.0)
+            .encrypt(protocol, initiator.public(), &message.plaintext.0)
             .context("encrypting")?;
         checks.that("it is no key exchange", sealed.key_exchange)?;
         checks.bytes("key_exchange_wire", &sealed.data, &message.key_exchange_wire)?;
         self.check_session(
+            version,
             checks,
             &session,
             &SkippedKeys::default(),
@@ -195,47 +216,61 @@ impl Case {
         state.confirmed = true;
         let (mut session, _) = state.import(NOW);
         let sealed = session
-            .encrypt(&Omemo2, initiator.public(), &message.plaintext.0)
+            .encrypt(protocol, initiator.public(), &message.plaintext.0)
             .context("encrypting")?;
         checks.bytes("wire", &sealed.data, &message.wire)
     }
 
-    fn receive(&self, checks: &mut Checks, initiator: &IdentityKeyPair, responder: &Responder) -> Verdict {
+    fn receive(
+        &self,
+        version: Version,
+        checks: &mut Checks,
+        initiator: &IdentityKeyPair,
+        responder: &Responder,
+    ) -> Verdict {
+        let protocol = version.protocol();
         let message = &self.initial_message;
-        let incoming = Omemo2.parse(&message.key_exchange_wire.0).context("parsing")?;
+        let incoming = protocol.parse(&message.key_exchange_wire.0).context("parsing")?;
         let key_exchange = incoming.key_exchange.context("it is no key exchange")?;
-        let identity = key_exchange.identity_key.ed25519();
-        checks.bytes("identity key", identity, initiator.public().ed25519())?;
+        let identity = version.encoded_identity(&key_exchange.identity_key);
+        checks.bytes(
+            "identity key",
+            identity,
+            version.encoded_identity(initiator.public()),
+        )?;
 
         let mut script = Script::new([message.responder_generated_ratchet_priv]);
         let Accepted {
             session,
             skipped,
             plaintext,
-        } = responder.accept(&key_exchange, &incoming.message, Limits::default(), &mut script)?;
+        } = responder.accept(
+            version,
+            &key_exchange,
+            &incoming.message,
+            SkipLimits::default(),
+            &mut script,
+        )?;
         script.finish()?;
         checks.bytes("plaintext", &*plaintext, &message.plaintext)?;
         checks.that(
             "the session is not known for its key exchange",
-            session.opened_by(&key_exchange),
+            session.opened_by(protocol, &key_exchange),
         )?;
-        self.check_session(checks, &session, &skipped, &message.responder_session)
+        self.check_session(version, checks, &session, &skipped, &message.responder_session)
     }
 
     fn check_session(
         &self,
+        version: Version,
         checks: &mut Checks,
         session: &Session,
         skipped: &SkippedKeys,
         recorded: &Ratchet,
     ) -> Verdict {
         let state = SessionState::export(session, skipped);
-        let AssociatedData { initiator, responder } = state.associated_data;
-        checks.bytes(
-            "associated_data",
-            [initiator, responder].concat(),
-            self.associated_data,
-        )?;
+        let associated_data = version.joined(&state.associated_data, Role::Initiator);
+        checks.bytes("associated_data", associated_data, &self.associated_data)?;
         recorded.check(checks, &state.ratchet)
     }
 }

@@ -1,16 +1,13 @@
 //! One suite on every storage of this project, each plain, sealed and cached, as a table.
 //!
-//! It takes some minutes, and its parts are tests of the storages too; so it is run by name:
-//!
 //! ```text
-//! cargo test -p omemo-conformance --test every_storage -- --ignored --nocapture
+//! cargo test -p omemo-conformance --test every_storage -- --nocapture
 //! ```
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
 
-#[path = "../../../omemo-storage-postgres/tests/common/mod.rs"]
-mod postgres;
-#[path = "../../../omemo-storage-redis/tests/common/mod.rs"]
-mod redis;
+mod faults;
+#[path = "../places/mod.rs"]
+mod places;
 mod subject;
 
 use std::sync::Mutex;
@@ -18,7 +15,8 @@ use std::thread;
 
 use omemo_conformance::storage::{Report, behaviour_names, run, write_until_killed};
 use omemo_storage::blocking::wait;
-use subject::{Place, Server, Subject, Wrapping};
+use places::{Place, Server, Wrapping, say};
+use subject::Subject;
 
 #[test]
 #[ignore = "is run by another test, in a process of its own"]
@@ -30,7 +28,6 @@ fn part_that_writes_until_killed() {
 }
 
 #[test]
-#[ignore = "takes some minutes; `./test` runs it"]
 fn every_storage_passes_one_suite() {
     let subjects: Vec<(&str, Wrapping)> = Server::NAMES
         .into_iter()
@@ -67,10 +64,10 @@ fn next(waiting: &Mutex<std::slice::Iter<'_, (&'static str, Wrapping)>>) -> Opti
 }
 
 fn print(reports: &[(&str, Wrapping, Report)]) {
-    println!(
+    say(&format!(
         "{:<15} {:<7} {:>10} {:>7} {:>7}  not applicable",
         "storage", "", "behaviours", "passed", "failed"
-    );
+    ));
     for (server, wrapping, report) in reports {
         let wrapping = format!("{wrapping:?}").to_lowercase();
         let (all, failed) = (report.outcomes.len(), report.failed().count());
@@ -79,10 +76,10 @@ fn print(reports: &[(&str, Wrapping, Report)]) {
             .into_iter()
             .map(|(lacking, count)| format!("{count} ({lacking})"))
             .collect();
-        println!(
+        say(&format!(
             "{server:<15} {wrapping:<7} {all:>10} {:>7} {failed:>7}  {}",
             report.passed(),
             not_applicable.join(", ")
-        );
+        ));
     }
 }

@@ -50,11 +50,79 @@ fn messages_twomemo() {
 }
 
 #[test]
+fn x3dh_oldmemo() {
+    passes("x3dh_oldmemo");
+}
+
+#[test]
+fn ratchet_oldmemo() {
+    passes("ratchet_oldmemo");
+}
+
+#[test]
+fn messages_oldmemo() {
+    passes("messages_oldmemo");
+}
+
+/// Whole storages, each of whose devices is taken over and goes on as it did.
+#[test]
+fn storage_import() {
+    let dir = file("xeddsa");
+    let report = replay_dir(dir.parent().unwrap(), &["storage_import".to_owned()]).unwrap();
+    assert_eq!(
+        report.to_string(),
+        "storage_import: 9 passed, 0 failed\ntotal: 9 passed, 0 failed\n"
+    );
+}
+
+/// A storage, a secret, a text or a message that is another than the recorded one: the replay of the dump fails.
+#[test]
+fn changed_dumps_fail() {
+    let path = file("storage_import/dump_0");
+    let whole: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let ratchet = "/devices/0/storage/~1urn:xmpp:omemo:2~1bob@example.org~1940513039~1double_ratchet";
+    let changes = [
+        (
+            format!("{ratchet}/diffie_hellman_ratchet/root_chain/key"),
+            json!("\u{1}".repeat(32)),
+        ),
+        (
+            format!("{ratchet}/skipped_message_keys/0/message_key"),
+            json!("\u{1}".repeat(32)),
+        ),
+        (
+            format!("{ratchet}/diffie_hellman_ratchet/symmetric_key_ratchet/sending_chain/length"),
+            json!(1000),
+        ),
+        ("/devices/0/storage/~1own_device_id".to_owned(), json!(1)),
+        (
+            "/continuation/0/sender_secrets/0/value".to_owned(),
+            json!("11".repeat(32)),
+        ),
+        ("/continuation/0/plaintext".to_owned(), json!("00")),
+        (
+            "/continuation/0/xml".to_owned(),
+            whole["continuation"][1]["xml"].clone(),
+        ),
+    ];
+    for (place, value) in changes {
+        let mut dump = whole.clone();
+        *dump.pointer_mut(&place).unwrap() = value;
+        let dir = tempfile::tempdir().unwrap();
+        let dumps = dir.path().join("storage_import");
+        std::fs::create_dir(&dumps).unwrap();
+        std::fs::write(dumps.join("dump_0.json"), dump.to_string()).unwrap();
+        let report = replay_dir(dir.path(), &[]).unwrap();
+        assert!(report.failed() > 0, "{place}");
+    }
+}
+
+#[test]
 fn a_directory_is_replayed_whole_or_in_part() {
     let dir = file("xeddsa");
     let dir = dir.parent().unwrap();
     let whole = replay_dir(dir, &[]).unwrap();
-    assert_eq!(whole.sets.len(), 4);
+    assert_eq!(whole.sets.len(), 8);
     assert!(whole.is_success(), "{whole}");
 
     let part = replay_dir(dir, &["xeddsa".to_owned()]).unwrap();
@@ -83,17 +151,17 @@ fn what_is_no_set_is_named() {
 #[test]
 fn what_is_not_supported_is_counted() {
     let dir = tempfile::tempdir().unwrap();
-    let set = json!({"set": "x3dh_oldmemo", "namespace": "eu.siacs.conversations.axolotl", "count": 2,
+    let set = json!({"set": "x3dh_nomemo", "namespace": "urn:xmpp:omemo:3", "count": 2,
         "cases": [{"id": "one"}, {"id": "two"}]});
-    std::fs::write(dir.path().join("x3dh_oldmemo.json"), set.to_string()).unwrap();
+    std::fs::write(dir.path().join("x3dh_nomemo.json"), set.to_string()).unwrap();
     let dumps = dir.path().join("storage_import");
     std::fs::create_dir(&dumps).unwrap();
     std::fs::write(dumps.join("dump_0.json"), "{}").unwrap();
     let report = replay_dir(dir.path(), &[]).unwrap();
     assert_eq!(
         report.to_string(),
-        "x3dh_oldmemo: 0 passed, 2 failed (not supported)\n\
-         storage_import: 0 passed, 1 failed (not supported)\n\
+        "x3dh_nomemo: 0 passed, 2 failed (not supported)\n\
+         storage_import: 0 passed, 1 failed\n  dump_0.json: missing field `devices`\n\
          total: 0 passed, 3 failed\n"
     );
 }

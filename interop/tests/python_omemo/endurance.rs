@@ -1,12 +1,16 @@
 //! Going on after a restart, and in a long monologue.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use omemo::Protocol;
 use omemo::blocking::wait;
 use omemo_interop::{Device, Ours, Outcome};
 use omemo_storage_sqlite::SqliteStorage;
 
-use crate::{JULIET, ROMEO, Stage, jid};
+use crate::{JULIET, ROMEO, Stage, in_each_protocol, jid};
+
+in_each_protocol!(their_monologue, our_monologue);
 
 /// From which message of a chain on the ratchet is moved on by an empty message (XEP-0384, section 6): counter 53.
 const HEARTBEAT: usize = 54;
@@ -63,21 +67,23 @@ fn restart(device: &Ours<SqliteStorage>, path: &Path) {
     });
 }
 
-#[test]
-fn their_monologue() {
-    let mut stage = Stage::new("their monologue", 0);
+fn their_monologue(protocol: Arc<dyn Protocol>) {
+    let namespace = protocol.namespace();
+    let mut stage = Stage::speaking("their monologue", vec![protocol], 0);
     let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
     stage.converse(&*juliet, &*romeo);
     stage.say(&*romeo, &*juliet, "Speak again");
     assert_eq!(monologue(&mut stage, &*juliet, &*romeo), [HEARTBEAT]);
     // The empty message has moved their ratchet on: a new chain has begun since.
-    assert_eq!(juliet.sending_chain_length(&*romeo), 60 - HEARTBEAT as u64);
+    assert_eq!(
+        juliet.sending_chain_length(&namespace, &*romeo),
+        60 - HEARTBEAT as u64
+    );
     stage.converse(&*romeo, &*juliet);
 }
 
-#[test]
-fn our_monologue() {
-    let mut stage = Stage::new("our monologue", 0);
+fn our_monologue(protocol: Arc<dyn Protocol>) {
+    let mut stage = Stage::speaking("our monologue", vec![protocol], 0);
     let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
     stage.converse(&*romeo, &*juliet);
     stage.say(&*juliet, &*romeo, "Speak again");

@@ -1,22 +1,32 @@
 //! Key exchanges: repeated until answered, queued while catching up, and replaced.
 
+use std::sync::Arc;
+
+use omemo::{DeviceAddress, Protocol};
 use omemo_interop::Device;
 
-use crate::{Stage, is_key_exchange};
+use crate::{Stage, in_each_protocol, is_key_exchange};
+
+in_each_protocol!(
+    repeated_by_us_until_answered,
+    repeated_by_them_until_answered,
+    queued_while_they_catch_up,
+    queued_while_we_catch_up,
+    replaced_by_them,
+    replaced_by_us,
+);
 
 const OPENINGS: usize = 5;
 
-#[test]
-fn repeated_by_us_until_answered() {
-    let mut stage = Stage::new("key exchanges repeated by us", 7);
+fn repeated_by_us_until_answered(protocol: Arc<dyn Protocol>) {
+    let mut stage = Stage::speaking("key exchanges repeated by us", vec![protocol], 7);
     let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
     // python-omemo answers each.
     assert_eq!(repeat(&mut stage, &*romeo, &*juliet), OPENINGS);
 }
 
-#[test]
-fn repeated_by_them_until_answered() {
-    let mut stage = Stage::new("key exchanges repeated by them", 7);
+fn repeated_by_them_until_answered(protocol: Arc<dyn Protocol>) {
+    let mut stage = Stage::speaking("key exchanges repeated by them", vec![protocol], 7);
     let (juliet, romeo) = (stage.theirs("balcony"), stage.ours("phone"));
     // We answer the first.
     assert_eq!(repeat(&mut stage, &*juliet, &*romeo), 1);
@@ -49,9 +59,8 @@ fn repeat(stage: &mut Stage, active: &dyn Device, passive: &dyn Device) -> usize
     answers
 }
 
-#[test]
-fn queued_while_they_catch_up() {
-    let mut stage = Stage::new("they catch up", 0);
+fn queued_while_they_catch_up(protocol: Arc<dyn Protocol>) {
+    let mut stage = Stage::speaking("they catch up", vec![protocol], 0);
     let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
     juliet.must("before_history_sync", serde_json::json!({}));
     for text in ["one", "two", "three"] {
@@ -65,9 +74,8 @@ fn queued_while_they_catch_up() {
     stage.converse(&*juliet, &*romeo);
 }
 
-#[test]
-fn queued_while_we_catch_up() {
-    let mut stage = Stage::new("we catch up", 0);
+fn queued_while_we_catch_up(protocol: Arc<dyn Protocol>) {
+    let mut stage = Stage::speaking("we catch up", vec![protocol], 0);
     let (juliet, romeo) = (stage.theirs("balcony"), stage.ours("phone"));
     let catch_up = romeo.with(|client| client.begin_catch_up()).unwrap();
     for text in ["one", "two", "three"] {
@@ -82,9 +90,39 @@ fn queued_while_we_catch_up() {
     stage.converse(&*romeo, &*juliet);
 }
 
-#[test]
-fn replaced_by_them() {
-    let mut stage = Stage::new("they replace the session", 0);
+fn replaced_by_us(protocol: Arc<dyn Protocol>) {
+    let namespace = protocol.namespace();
+    let mut stage = Stage::speaking("we replace the session", vec![protocol], 0);
+    let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
+    stage.converse(&*romeo, &*juliet);
+    for _ in 0..3 {
+        // In the old session, and read after it was replaced.
+        let late = stage.world.send(&*juliet, &romeo.address().jid, "late");
+        assert!(!is_key_exchange(&late, &*romeo));
+        let before = stage.empty_messages().len();
+        let with = DeviceAddress {
+            jid: juliet.address().jid.clone(),
+            device: juliet.id(),
+        };
+        let replaced = romeo.with(|client| client.replace_sessions(with)).unwrap();
+        assert!(
+            replaced.len() == 1 && replaced[&namespace].is_ok(),
+            "{replaced:?}"
+        );
+        romeo.flush();
+        let announcement = stage.empty_messages()[before].clone();
+        assert!(is_key_exchange(&announcement, &*juliet));
+        assert_eq!(stage.world.receive(&*romeo), ["late"]);
+        // They take the new session over, and their answer to it brings us back to it.
+        stage.world.settle();
+        assert!(juliet.sending_chain_length(&namespace, &*romeo) <= 1);
+        stage.converse(&*romeo, &*juliet);
+        assert_eq!(stage.say(&*romeo, &*juliet, "Speak").key_exchanges(), 0);
+    }
+}
+
+fn replaced_by_them(protocol: Arc<dyn Protocol>) {
+    let mut stage = Stage::speaking("they replace the session", vec![protocol], 0);
     let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
     stage.converse(&*romeo, &*juliet);
     for _ in 0..3 {

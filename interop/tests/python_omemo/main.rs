@@ -1,12 +1,14 @@
-//! Our clients and python-omemo (backend twomemo), on one server.
+//! Our clients and python-omemo (backends twomemo and oldmemo), on one server.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "helpers of tests: what goes wrong here is a failed test"
 )]
 
+mod both;
 mod contact;
 mod crowd;
+mod crowds;
 mod endurance;
 mod key_exchange;
 mod labels;
@@ -18,7 +20,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use omemo::BareJid;
+use omemo::{BareJid, Namespace, Omemo2, Protocol};
 use omemo_interop::{Address, Device, Message, Ours, Peer, Python, Theirs, World};
 use omemo_storage::Storage;
 use omemo_storage_memory::MemoryStorage;
@@ -29,19 +31,47 @@ const ROMEO: &str = "romeo@montague.lit";
 /// Theirs.
 const JULIET: &str = "juliet@capulet.lit";
 
+/// Makes a test for each protocol of functions that take it.
+macro_rules! in_each_protocol {
+    ($($test:ident),+ $(,)?) => {
+        mod omemo_2 {
+            $(#[test] fn $test() { super::$test(std::sync::Arc::new(omemo::Omemo2)) })+
+        }
+        mod legacy {
+            $(#[test] fn $test() { super::$test(std::sync::Arc::new(omemo::Legacy)) })+
+        }
+    };
+}
+pub(crate) use in_each_protocol;
+
+/// Protocols, the most preferred first.
+type Protocols = Vec<Arc<dyn Protocol>>;
+
 /// A world, and the process for the devices of python-omemo in it.
 struct Stage {
     world: World,
+    /// What devices speak that are not told otherwise.
+    protocols: Protocols,
     peer: Rc<RefCell<Peer>>,
 }
 
 impl Stage {
-    fn new(name: &'static str, seed: u64) -> Self {
+    /// A world that speaks OMEMO 2.
+    fn new(name: &str, seed: u64) -> Self {
+        Self::speaking(name, vec![Arc::new(Omemo2)], seed)
+    }
+
+    fn speaking(name: &str, protocols: Protocols, seed: u64) -> Self {
         static PYTHON: OnceLock<Python> = OnceLock::new();
         let python = PYTHON.get_or_init(|| Python::prepare(Path::new(env!("CARGO_TARGET_TMPDIR"))));
-        let world = World::new(name, seed);
+        let spoken: Vec<_> = namespaces(&protocols).iter().map(Namespace::to_string).collect();
+        let world = World::new(format!("python-omemo, {}: {name}", spoken.join(" and ")), seed);
         let peer = Rc::new(RefCell::new(Peer::start(python, world.server())));
-        Self { world, peer }
+        Self {
+            world,
+            protocols,
+            peer,
+        }
     }
 
     fn ours(&mut self, name: &str) -> Rc<Ours<MemoryStorage>> {
@@ -49,14 +79,35 @@ impl Stage {
     }
 
     fn ours_on<S: Storage + 'static>(&mut self, name: &str, storage: S) -> Rc<Ours<S>> {
+        let protocols = self.protocols.clone();
+        self.ours_speaking(name, protocols, storage)
+    }
+
+    fn ours_speaking<S: Storage + 'static>(
+        &mut self,
+        name: &str,
+        protocols: Protocols,
+        storage: S,
+    ) -> Rc<Ours<S>> {
         let address = Address::new(&jid(ROMEO), name);
-        let device = Ours::open(self.world.server(), address, None, storage);
+        let device = Ours::open(self.world.server(), address, protocols, None, storage);
         self.world.add(device)
     }
 
     fn theirs(&mut self, name: &str) -> Rc<Theirs> {
+        let protocols = self.protocols.clone();
+        self.theirs_speaking(name, &protocols)
+    }
+
+    fn theirs_speaking(&mut self, name: &str, protocols: &Protocols) -> Rc<Theirs> {
         let address = Address::new(&jid(JULIET), name);
-        let device = Theirs::open(self.world.server(), &self.peer, address, None);
+        let device = Theirs::open(
+            self.world.server(),
+            &self.peer,
+            address,
+            namespaces(protocols),
+            None,
+        );
         self.world.add(device)
     }
 
@@ -87,6 +138,10 @@ impl Stage {
         self.world.settle();
         self.world.assert_all_read();
     }
+}
+
+fn namespaces(protocols: &Protocols) -> Vec<Namespace> {
+    protocols.iter().map(|protocol| protocol.namespace()).collect()
 }
 
 fn jid(jid: &str) -> BareJid {

@@ -6,18 +6,26 @@
 //! we have received something in the one it has kept, things go on in that one.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
+use omemo::Protocol;
 use omemo_interop::{Device, Ours, Theirs};
 use omemo_storage_memory::MemoryStorage;
 
-use crate::{JULIET, ROMEO, Stage, is_key_exchange, jid};
+use crate::{JULIET, ROMEO, Stage, in_each_protocol, is_key_exchange, jid};
+
+in_each_protocol!(
+    their_opening_arrives_before_their_answer,
+    their_opening_arrives_after_their_answer,
+    nothing_of_theirs_is_lost_in_any_order,
+);
 
 /// What python-omemo says of a message in a session that it has dropped.
 const DROPPED: Option<&str> = Some("DecryptionFailed");
 
 /// Both have sent, nothing has arrived.
-fn begin(name: &'static str, seed: u64) -> (Stage, Rc<Ours<MemoryStorage>>, Rc<Theirs>) {
-    let mut stage = Stage::new(name, seed);
+fn begin(name: &str, protocol: Arc<dyn Protocol>, seed: u64) -> (Stage, Rc<Ours<MemoryStorage>>, Rc<Theirs>) {
+    let mut stage = Stage::speaking(name, vec![protocol], seed);
     let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
     // The device lists.
     stage.world.settle();
@@ -33,9 +41,8 @@ fn begin(name: &'static str, seed: u64) -> (Stage, Rc<Ours<MemoryStorage>>, Rc<T
     (stage, romeo, juliet)
 }
 
-#[test]
-fn their_opening_arrives_before_their_answer() {
-    let (mut stage, romeo, juliet) = begin("simultaneous, their opening first", 0);
+fn their_opening_arrives_before_their_answer(protocol: Arc<dyn Protocol>) {
+    let (mut stage, romeo, juliet) = begin("simultaneous, their opening first", protocol, 0);
     let opened = ["theirs, number 0", "theirs, number 1"];
     assert_eq!(stage.world.receive(&*romeo), opened);
     assert_eq!(
@@ -56,9 +63,8 @@ fn their_opening_arrives_before_their_answer() {
     go_on(&mut stage, &romeo, &juliet);
 }
 
-#[test]
-fn their_opening_arrives_after_their_answer() {
-    let (mut stage, romeo, juliet) = begin("simultaneous, their answer first", 0);
+fn their_opening_arrives_after_their_answer(protocol: Arc<dyn Protocol>) {
+    let (mut stage, romeo, juliet) = begin("simultaneous, their answer first", protocol, 0);
     assert_eq!(
         stage.world.receive(&*juliet),
         ["ours, number 0", "ours, number 1"]
@@ -82,10 +88,9 @@ fn their_opening_arrives_after_their_answer() {
     go_on(&mut stage, &romeo, &juliet);
 }
 
-#[test]
-fn nothing_of_theirs_is_lost_in_any_order() {
+fn nothing_of_theirs_is_lost_in_any_order(protocol: Arc<dyn Protocol>) {
     for seed in 1..=8 {
-        let (mut stage, romeo, juliet) = begin("simultaneous, in any order", seed);
+        let (mut stage, romeo, juliet) = begin("simultaneous, in any order", Arc::clone(&protocol), seed);
         let mut arrived = Vec::new();
         for line in 0..3 {
             stage.world.attempt(&*juliet);

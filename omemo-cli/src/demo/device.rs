@@ -1,14 +1,15 @@
 //! A device on a database file of its own.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use omemo::blocking::Client;
 use omemo::keys::Fingerprint;
 use omemo::local::{Connection, Delivery, Server};
 use omemo::trust::TrustLevel;
 use omemo::{
-    BareJid, Clock, Content, DecryptFailure, DeviceAddress, DeviceInformation, EncryptRequest, Encrypted,
-    EncryptedMessage, Error, Namespace, Settings, SystemClock, Timestamp,
+    BareJid, Clock, Content, Decrypted, DeviceAddress, DeviceInformation, EncryptRequest, Encrypted,
+    EncryptedMessage, Error, Namespace, Omemo2, Settings, SystemClock, Timestamp,
 };
 use omemo_storage::blocking::wait;
 use omemo_storage::{Counts, Metered};
@@ -71,7 +72,11 @@ impl Device {
             wait(SqliteStorage::open(&file)).map_err(|error| Failure::because(file.display(), error))?;
         let owner = Careful::default();
         let connection = server.connect(&jid, role.name());
-        let builder = Client::builder(Settings::new(jid.clone()), Metered::new(storage), connection)
+        let settings = Settings {
+            protocols: vec![Arc::new(Omemo2)],
+            ..Settings::new(jid.clone())
+        };
+        let builder = Client::builder(settings, Metered::new(storage), connection)
             .label(role.name())
             .prompt(owner.clone())
             .clock(moment);
@@ -79,7 +84,7 @@ impl Device {
             role,
             jid,
             partner,
-            client: builder.open_blocking()?,
+            client: builder.catch_up(false).open_blocking()?,
             owner,
             moment,
             owes: true,
@@ -157,18 +162,17 @@ impl Device {
             }
             Delivery::Message(incoming) => incoming,
         };
-        let decrypted = match self.client.decrypt(incoming) {
-            Ok(decrypted) => decrypted,
-            Err(Error::Decrypt(DecryptFailure::AlreadyDecrypted)) => return Ok(Heard::Again),
+        let received = match self.client.decrypt(incoming)? {
+            Decrypted::Trusted(received) | Decrypted::Undecided(received) => received,
+            Decrypted::AlreadyDecrypted => return Ok(Heard::Again),
             // An empty message between two other devices.
-            Err(Error::Decrypt(DecryptFailure::NotForUs)) => return Ok(Heard::Nothing),
-            Err(error) => return Err(error.into()),
+            Decrypted::NotForUs => return Ok(Heard::Nothing),
         };
-        self.owes |= decrypted.flush_wanted;
-        let Content::Plaintext(plaintext) = decrypted.content else {
+        self.owes |= received.flush_wanted;
+        let Content::Plaintext(plaintext) = received.content else {
             return Ok(Heard::Nothing);
         };
-        let sender = decrypted.sender.jid;
+        let sender = received.sender.jid;
         // Copies of what the own account's other devices sent went to the partner.
         let to = if sender == self.jid {
             &self.partner

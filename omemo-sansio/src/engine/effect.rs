@@ -22,6 +22,8 @@ pub enum Effect {
     DownloadBundle(DownloadBundle, Reply<DownloadBundle>),
     /// Publish the own bundle.
     UploadBundle(UploadBundle, Reply<UploadBundle>),
+    /// Take the own bundle back.
+    DeleteBundle(DeleteBundle, Reply<DeleteBundle>),
     /// Download a device list.
     DownloadDeviceList(DownloadDeviceList, Reply<DownloadDeviceList>),
     /// Publish the own device list.
@@ -45,7 +47,7 @@ pub struct Load {
 pub struct Store {
     /// What to commit.
     pub batch: Arc<Batch>,
-    /// How often this batch was answered with an unknown outcome before.
+    /// How often this batch was answered with an unknown outcome before; at least once if it was issued and not answered.
     pub unknown_outcomes: u32,
 }
 
@@ -69,6 +71,15 @@ pub struct UploadBundle {
     pub device: DeviceId,
     /// The bundle.
     pub bundle: Bundle,
+}
+
+/// See [`Effect::DeleteBundle`]. That there is none is no failure.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeleteBundle {
+    /// The protocol.
+    pub namespace: Namespace,
+    /// The own device.
+    pub device: DeviceId,
 }
 
 /// See [`Effect::DownloadDeviceList`]. `Ok(None)`: there is none.
@@ -98,7 +109,8 @@ pub struct SendMessage {
     pub message: EncryptedMessage,
 }
 
-/// See [`Effect::AskTrust`]. The outcome holds the decisions that were made; keys it leaves out stay undecided.
+/// See [`Effect::AskTrust`]. The outcome holds the decisions that were made; keys it leaves out stay undecided. It is an
+/// error if nobody could be asked.
 #[derive(Clone, Debug)]
 pub struct AskTrust {
     /// Every open decision of the operation.
@@ -153,8 +165,9 @@ requests! {
     Store => Result<Committed, StorageError>,
     DownloadBundle => Result<Option<Bundle>, NetworkError>,
     UploadBundle => Result<(), NetworkError>,
+    DeleteBundle => Result<(), NetworkError>,
     DownloadDeviceList => Result<Option<DeviceList>, NetworkError>,
     UploadDeviceList => Result<(), NetworkError>,
     SendMessage => Result<(), NetworkError>,
-    AskTrust => Vec<TrustDecision>,
+    AskTrust => Result<Vec<TrustDecision>, NetworkError>,
 }

@@ -3,18 +3,24 @@
 
 mod effect;
 mod env;
+mod leftovers;
 mod operation;
 mod outside;
+mod partitions;
 mod reply;
+mod slot;
 mod stop;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use effect::{
-    AskTrust, DownloadBundle, DownloadDeviceList, Effect, Load, SendMessage, Store, UploadBundle,
-    UploadDeviceList,
+    AskTrust, DeleteBundle, DownloadBundle, DownloadDeviceList, Effect, Load, SendMessage, Store,
+    UploadBundle, UploadDeviceList,
 };
 pub(crate) use env::Env;
+pub use leftovers::Leftovers;
 pub use operation::{MAX_ATTEMPTS, Operation, Step};
 pub use reply::{ForeignReply, Reply, Request};
 pub(crate) use stop::Stop;

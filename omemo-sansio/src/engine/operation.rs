@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 
 use super::effect::{Effect, Load, Outcome, Store, Wanted};
 use super::reply::{ForeignReply, Reply, Request};
-use super::{Env, Stop, View};
+use super::{Env, Leftovers, Stop, View};
 use crate::{Error, Timestamp};
 
 /// How often an operation is run on fresh state after conflicts before it gives up: 64.
@@ -156,9 +156,29 @@ impl<T> Operation<T> {
         }
     }
 
+    /// Takes the records that the operation has read, once it has made its last batch and needs them no more: nothing
+    /// before. To wipe and free them takes a while, which a driver can spend while the storage is at work on the batch. They
+    /// go with the operation otherwise.
+    pub fn take_leftovers(&mut self) -> Leftovers {
+        match self.phase {
+            Phase::Commit {
+                then: Then::End(_), ..
+            } => Leftovers::new(self.view.take_stored()),
+            _ => Leftovers::default(),
+        }
+    }
+
     fn issue(&mut self) -> Vec<Effect> {
         if self.is_committing() {
             self.issues = self.issues.saturating_add(1);
+        }
+        if self.issues > 1 {
+            // What was issued before and not answered, since its future was dropped, may have been applied.
+            for wanted in self.waiting.values_mut() {
+                if let Wanted::Store(store) = wanted {
+                    store.unknown_outcomes = store.unknown_outcomes.max(1);
+                }
+            }
         }
         self.waiting
             .iter()
@@ -190,7 +210,7 @@ impl<T> Operation<T> {
             Err(Stop::Checkpoint) => self.prepare_commit(Then::RunAgain, rng),
             Err(Stop::FailKeeping(error)) => self.prepare_commit(Then::End(Err(error)), rng),
             Err(Stop::Fail(error)) => {
-                self.view.roll_back();
+                self.view.discard_writes();
                 self.prepare_commit(Then::End(Err(error)), rng);
             }
             Err(Stop::Need) => {
@@ -229,8 +249,7 @@ impl<T> Operation<T> {
             Ok(Committed::Applied) => self.applied(),
             Ok(Committed::Conflict) if self.issues > 1 => self.look_for_commit(&store.batch),
             Ok(Committed::Conflict) => self.conflict(),
-            // Once an answer was lost, no later failure can tell that the batch was not applied.
-            Err(error) if error.kind() == ErrorKind::OutcomeUnknown || store.unknown_outcomes > 0 => {
+            Err(error) if leaves_unknown(&error, &store) => {
                 let unknown_outcomes = store.unknown_outcomes.saturating_add(1);
                 self.waiting.insert(
                     slot,
@@ -306,6 +325,17 @@ impl<T> Operation<T> {
         }
         self.view.forget_stored();
         self.phase = Phase::Gather;
+    }
+}
+
+/// Whether it is not known, after this failure, if the batch was applied.
+fn leaves_unknown(error: &StorageError, store: &Store) -> bool {
+    match error.kind() {
+        ErrorKind::OutcomeUnknown => true,
+        // It was not applied before, or the application would not have been asked; and it is too large each time.
+        ErrorKind::Companion | ErrorKind::TooLarge => false,
+        // Once an answer was lost, no other failure can tell that the batch was not applied.
+        _ => store.unknown_outcomes > 0,
     }
 }
 

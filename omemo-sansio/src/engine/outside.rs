@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use omemo_storage::Revision;
 
-use super::effect::{DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList};
+use super::effect::{
+    DeleteBundle, DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList,
+};
 use crate::records::MarkPlace;
 use crate::trust::TrustDecision;
 use crate::{Bundle, DeviceList, Namespace, NetworkError};
@@ -17,7 +19,8 @@ pub(super) struct Outside {
     pub(super) bundles: BTreeMap<DownloadBundle, Result<Option<Bundle>, NetworkError>>,
     pub(super) lists: BTreeMap<DownloadDeviceList, Listed>,
     /// The answer of the person, once one was asked.
-    pub(super) decisions: Option<Vec<TrustDecision>>,
+    pub(super) decisions: Option<Result<Vec<TrustDecision>, NetworkError>>,
+    pub(super) deleted_bundles: BTreeMap<DeleteBundle, Result<(), NetworkError>>,
     pub(super) uploaded_bundles: BTreeMap<Namespace, Uploaded<Bundle>>,
     pub(super) uploaded_lists: BTreeMap<Namespace, Uploaded<DeviceList>>,
     pub(super) sent: BTreeMap<MarkPlace, Result<(), NetworkError>>,

@@ -1,123 +1,82 @@
 //! The stored part of a view: what was loaded, what a run relied on there, and what it writes.
 
-use alloc::collections::btree_map::Entry;
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use core::any::Any;
+use alloc::vec::Vec;
 
-use omemo_storage::{Batch, CommitId, Key, Name, Query, Record, Revision, Snapshot, Stake, Value, Write};
+use omemo_storage::{Batch, CommitId, InvalidName, Key, Name, Query, Revision, Snapshot, Value, Write};
 
 use super::Stop;
-use crate::Error;
+use super::partitions::Partitions;
+use super::slot::{AnyRecord, Slot, Written, decode, downcast};
 use crate::records::Stored;
-
-/// A decoded record of any type.
-trait AnyRecord: Any + Send + Sync {
-    fn encode(&self) -> Value;
-}
-
-impl<T: Stored> AnyRecord for T {
-    fn encode(&self) -> Value {
-        Stored::encode(self)
-    }
-}
-
-fn downcast<T: Stored>(record: Arc<dyn AnyRecord>) -> Result<Arc<T>, Stop> {
-    let record: Arc<dyn Any + Send + Sync> = record;
-    record
-        .downcast()
-        .map_err(|_| Error::Internal("a record was asked for as another type").into())
-}
-
-/// What is known of one record.
-#[derive(Default)]
-struct Slot {
-    revision: Option<Revision>,
-    /// The bytes as stored; kept until the end, so that a run can begin again from them.
-    raw: Option<Value>,
-    /// The record decoded from `raw`, kept across runs.
-    decoded: Option<Arc<dyn AnyRecord>>,
-    relied_on: bool,
-    written: Option<Written>,
-}
-
-impl Slot {
-    fn new(record: Record) -> Self {
-        Self {
-            revision: Some(record.revision),
-            raw: Some(record.value),
-            ..Self::default()
-        }
-    }
-
-    /// What the run relied on here, and what it writes.
-    fn stake(&self) -> Stake {
-        let write = match &self.written {
-            None => Write::Keep,
-            Some(Written::Delete) if self.revision.is_none() => Write::Keep,
-            Some(Written::Delete) => Write::Delete,
-            Some(Written::Put(record)) => Write::Put(record.encode()),
-            Some(Written::PutChanged(record)) => match record.encode() {
-                value if self.raw.as_ref() == Some(&value) => Write::Keep,
-                value => Write::Put(value),
-            },
-        };
-        Stake {
-            expected: self.revision,
-            write,
-        }
-    }
-}
-
-enum Written {
-    Put(Arc<dyn AnyRecord>),
-    /// Written only if its bytes differ from those that are stored; relied on otherwise.
-    PutChanged(Arc<dyn AnyRecord>),
-    Delete,
-}
-
-impl Written {
-    fn record(&self) -> Option<&Arc<dyn AnyRecord>> {
-        match self {
-            Self::Put(record) | Self::PutChanged(record) => Some(record),
-            Self::Delete => None,
-        }
-    }
-
-    fn into_record(self) -> Option<Arc<dyn AnyRecord>> {
-        match self {
-            Self::Put(record) | Self::PutChanged(record) => Some(record),
-            Self::Delete => None,
-        }
-    }
-}
 
 /// The records of one account as an operation sees them.
 #[derive(Default)]
 pub(super) struct StoredView {
-    slots: BTreeMap<Key, Slot>,
-    partitions: BTreeSet<Name>,
+    partitions: Partitions,
     /// From how many loads the slots come. One load is one consistent snapshot.
     loads: u32,
     /// Whether any of them was answered from a cache, which may be behind the storage.
     from_cache: bool,
     needs: Query,
+    /// What was to be written, at the savepoint, to each record that was touched since.
+    savepoint: Option<BTreeMap<Key, Option<Written>>>,
 }
 
 impl StoredView {
     /// Forgets what the last run read, wrote and lacked, but not what was loaded.
     pub(super) fn begin_run(&mut self) {
-        for slot in self.slots.values_mut() {
+        for slot in self.partitions.slots_mut() {
             slot.relied_on = false;
             slot.written = None;
         }
         self.needs = Query::new();
+        self.savepoint = None;
     }
 
-    /// Takes back what the last run wrote; what it relied on stands.
+    /// Lets [`roll_back`](Self::roll_back) go back to here from now on.
+    pub(super) fn set_savepoint(&mut self) {
+        self.savepoint = Some(BTreeMap::new());
+    }
+
+    /// Takes back all that the run wrote; what it relied on stands.
     pub(super) fn discard_writes(&mut self) {
-        self.slots.values_mut().for_each(|slot| slot.written = None);
+        self.savepoint = None;
+        self.roll_back();
+    }
+
+    fn known_slot(&mut self, key: &Key) -> Option<&mut Slot> {
+        self.partitions.get(&key.partition)?.known_slot(&key.item)
+    }
+
+    /// Takes back what the run wrote, since the savepoint if there is one; what it relied on stands.
+    pub(super) fn roll_back(&mut self) {
+        match self.savepoint.as_mut().map(core::mem::take) {
+            Some(touched) => {
+                for (key, before) in touched {
+                    if let Some(slot) = self.known_slot(&key) {
+                        slot.written = before;
+                    }
+                }
+            }
+            None => self.partitions.slots_mut().for_each(|slot| slot.written = None),
+        }
+    }
+
+    /// The slot of a record that is about to be written.
+    fn touch(&mut self, key: &Key) -> Result<&mut Slot, Stop> {
+        let known = self
+            .savepoint
+            .as_ref()
+            .is_none_or(|touched| touched.contains_key(key));
+        if !known {
+            let before = self.slot(key)?.written.as_ref().map(Written::save);
+            if let Some(touched) = &mut self.savepoint {
+                touched.insert(key.clone(), before);
+            }
+        }
+        self.slot(key)
     }
 
     /// What the run lacked.
@@ -133,20 +92,46 @@ impl StoredView {
     pub(super) fn loaded(&mut self, query: &Query, snapshot: Snapshot) {
         self.loads += 1;
         self.from_cache |= snapshot.from_cache;
-        let records = snapshot.records.into_iter();
-        let mut slots: BTreeMap<_, _> = records.map(|(key, record)| (key, Slot::new(record))).collect();
-        // Both are ordered, and to join them that way is far cheaper than one by one.
-        slots.append(&mut self.slots);
-        self.slots = slots;
-        for key in &query.records {
-            self.slots.entry(key.clone()).or_default();
+        // Both in order, so that this is a merge of few runs.
+        let partitions = query.partitions.iter();
+        self.partitions
+            .add(partitions.chain(query.records.iter().map(|key| &key.partition)));
+        for (Key { partition, item }, record) in snapshot.records {
+            // A partition that was not asked for is none of this operation's business.
+            if let Some(known) = self.partitions.get(&partition) {
+                known.add(item, Slot::new(record));
+            }
         }
-        let mut partitions = query.partitions.clone();
-        self.partitions.append(&mut partitions);
+        for Key { partition, item } in &query.records {
+            if let Some(known) = self.partitions.get(partition) {
+                known.slot(item);
+            }
+        }
+        for partition in &query.partitions {
+            if let Some(known) = self.partitions.get(partition) {
+                known.whole = true;
+            }
+        }
     }
 
-    fn knows(&self, key: &Key) -> bool {
-        self.slots.contains_key(key) || self.partitions.contains(&key.partition)
+    /// The key of an item, in the memory of the name that was loaded if there is one.
+    pub(super) fn key(&mut self, partition: &Name, item: &str) -> Result<Key, InvalidName> {
+        let known = self.partitions.get(partition);
+        let known = known.and_then(|known| known.name(item)).cloned();
+        Ok(Key {
+            partition: partition.clone(),
+            item: known.map_or_else(|| Name::new(item), Ok)?,
+        })
+    }
+
+    fn knows(&mut self, key: &Key) -> bool {
+        let partition = self.partitions.get(&key.partition);
+        partition.is_some_and(|partition| partition.knows(&key.item))
+    }
+
+    fn knows_whole(&mut self, partition: &Name) -> bool {
+        let partition = self.partitions.get(partition);
+        partition.is_some_and(|partition| partition.whole)
     }
 
     /// Asks for a record to be loaded, unless it is known.
@@ -156,40 +141,49 @@ impl StoredView {
         }
     }
 
+    /// Asks for partitions to be loaded whole, unless they were.
+    pub(super) fn want_partitions<'a>(&mut self, partitions: impl Iterator<Item = &'a Name>) {
+        let lacking: Vec<Name> = partitions
+            .filter(|name| !self.knows_whole(name))
+            .cloned()
+            .collect();
+        if self.needs.partitions.is_empty() {
+            // All at once, which is less work where they are in order.
+            self.needs.partitions = lacking.into_iter().collect();
+        } else {
+            self.needs.partitions.extend(lacking);
+        }
+    }
+
     /// Asks for a partition to be loaded whole, unless it was.
-    pub(super) fn want_partition(&mut self, partition: Name) {
-        if !self.partitions.contains(&partition) {
-            self.needs.partitions.insert(partition);
+    pub(super) fn want_partition(&mut self, partition: &Name) {
+        if !self.knows_whole(partition) {
+            self.needs.partitions.insert(partition.clone());
         }
     }
 
     /// The items of a partition that was loaded whole, or stops.
-    pub(super) fn items(&mut self, partition: &Name) -> Result<impl Iterator<Item = &Key>, Stop> {
-        if !self.partitions.contains(partition) {
+    pub(super) fn items(&mut self, partition: &Name) -> Result<impl Iterator<Item = &Name>, Stop> {
+        let Some(known) = self.partitions.get(partition).filter(|known| known.whole) else {
             self.needs.partitions.insert(partition.clone());
             return Err(Stop::Need);
-        }
+        };
         let exists = |slot: &Slot| match &slot.written {
-            Some(written) => written.record().is_some(),
+            Some(written) => written.exists(),
             None => slot.revision.is_some(),
         };
-        Ok(self
-            .slots
-            .iter()
-            .filter(move |(key, slot)| key.partition == *partition && exists(slot))
-            .map(|(key, _)| key))
+        let slots = known.slots.iter().filter(move |(_, slot)| exists(slot));
+        Ok(slots.map(|(item, _)| item))
     }
 
     fn slot(&mut self, key: &Key) -> Result<&mut Slot, Stop> {
-        let slot = match self.slots.entry(key.clone()) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(absent) if self.partitions.contains(&key.partition) => {
-                absent.insert(Slot::default())
-            }
-            Entry::Vacant(_) => {
-                self.needs.records.insert(key.clone());
-                return Err(Stop::Need);
-            }
+        let partition = self.partitions.get(&key.partition);
+        let slot = partition
+            .filter(|partition| partition.knows(&key.item))
+            .and_then(|partition| partition.slot(&key.item));
+        let Some(slot) = slot else {
+            self.needs.records.insert(key.clone());
+            return Err(Stop::Need);
         };
         slot.relied_on = true;
         Ok(slot)
@@ -204,10 +198,7 @@ impl StoredView {
     pub(super) fn read<T: Stored>(&mut self, key: &Key) -> Result<Option<Arc<T>>, Stop> {
         let slot = self.slot(key)?;
         if let Some(written) = &slot.written {
-            return written
-                .record()
-                .map(|record| downcast(Arc::clone(record)))
-                .transpose();
+            return written.record(key);
         }
         if let Some(record) = &slot.decoded {
             return downcast(Arc::clone(record)).map(Some);
@@ -218,17 +209,23 @@ impl StoredView {
         Ok(Some(record))
     }
 
-    /// The record to be changed and [`put`](Self::put) again. Until then the view shows it as the storage has it.
+    /// The record to be changed and [`put`](Self::put) again. Until then the view shows it as it was.
     pub(super) fn take<T: Stored>(&mut self, key: &Key) -> Result<Option<T>, Stop> {
         let slot = self.slot(key)?;
-        let current = match slot.written.take() {
-            Some(written) => match written.into_record() {
-                Some(record) => Some(record),
-                None => return Ok(None),
-            },
-            None => slot.decoded.take(),
-        };
-        if let Some(record) = current
+        if let Some(written) = &slot.written {
+            let kept = written.save();
+            let record = slot.written.replace(kept).and_then(Written::into_decoded);
+            if let Some(record) = record
+                && let Ok(record) = Arc::try_unwrap(downcast::<T>(record)?)
+            {
+                return Ok(Some(record));
+            }
+            return match &slot.written {
+                Some(Written::Bytes { value, .. }) => decode(key, value).map(Some),
+                _ => Ok(None),
+            };
+        }
+        if let Some(record) = slot.decoded.take()
             && let Ok(record) = Arc::try_unwrap(downcast::<T>(record)?)
         {
             return Ok(Some(record));
@@ -236,33 +233,61 @@ impl StoredView {
         slot.raw.as_ref().map(|raw| decode(key, raw)).transpose()
     }
 
+    /// As [`take`](Self::take), in memory of which nobody else has a part, so that a large record is never moved.
+    pub(super) fn take_alone<T: Stored>(&mut self, key: &Key) -> Result<Option<Arc<T>>, Stop> {
+        let slot = self.slot(key)?;
+        if slot.written.is_none()
+            && let Some(record) = slot.decoded.take()
+        {
+            let mut record = downcast::<T>(record)?;
+            if Arc::get_mut(&mut record).is_some() {
+                return Ok(Some(record));
+            }
+        }
+        Ok(self.take(key)?.map(Arc::new))
+    }
+
     /// Writes a record, even if it is the same as before; what was there before is relied on.
-    pub(super) fn put<T: Stored>(&mut self, key: &Key, record: T) -> Result<(), Stop> {
-        self.slot(key)?.written = Some(Written::Put(Arc::new(record)));
+    pub(super) fn put<T: Stored>(&mut self, key: &Key, record: Arc<T>) -> Result<(), Stop> {
+        self.touch(key)?.written = Some(Written::Put(record));
+        Ok(())
+    }
+
+    /// As [`put`](Self::put), of the record's bytes.
+    pub(super) fn put_bytes(&mut self, key: &Key, value: Value) -> Result<(), Stop> {
+        let changed = false;
+        self.touch(key)?.written = Some(Written::Bytes { value, changed });
         Ok(())
     }
 
     /// Writes a record if it differs from what is stored, which is relied on either way.
     pub(super) fn put_changed<T: Stored>(&mut self, key: &Key, record: T) -> Result<(), Stop> {
-        self.slot(key)?.written = Some(Written::PutChanged(Arc::new(record)));
+        self.touch(key)?.written = Some(Written::PutChanged(Arc::new(record)));
         Ok(())
     }
 
     /// Deletes a record; what was there before is relied on.
     pub(super) fn delete(&mut self, key: &Key) -> Result<(), Stop> {
-        self.slot(key)?.written = Some(Written::Delete);
+        self.touch(key)?.written = Some(Written::Delete);
         Ok(())
     }
 
     /// Whether this run writes the record.
-    pub(super) fn is_written(&self, key: &Key) -> bool {
-        self.slots.get(key).is_some_and(|slot| slot.written.is_some())
+    pub(super) fn is_written(&mut self, key: &Key) -> bool {
+        self.known_slot(key).is_some_and(|slot| slot.written.is_some())
     }
 
-    /// Everything the run relied on and wrote.
-    pub(super) fn batch(&self, id: CommitId) -> Batch {
-        let relied_on = self.slots.iter().filter(|(_, slot)| slot.relied_on);
-        Batch::of(id, relied_on.map(|(key, slot)| (key.clone(), slot.stake())))
+    /// Everything the run relied on and wrote. What it wrote as bytes goes into the batch: the run is over.
+    pub(super) fn batch(&mut self, id: CommitId) -> Batch {
+        let known = self.partitions.iter().map(|(_, known)| known.slots.len()).sum();
+        let mut stakes = Vec::with_capacity(known);
+        for (partition, known) in self.partitions.iter_mut() {
+            for (item, slot) in known.slots.iter_mut().filter(|(_, slot)| slot.relied_on) {
+                let (partition, item) = (partition.clone(), item.clone());
+                stakes.push((Key { partition, item }, slot.stake()));
+            }
+        }
+        Batch::of(id, stakes)
     }
 
     /// Whether a run that writes nothing can be believed as it is: all it relied on is one snapshot of the storage.
@@ -273,35 +298,31 @@ impl StoredView {
     /// The batch made of this view was applied: what it wrote is now what the storage has, and all it relied on was so
     /// at that one moment.
     pub(super) fn applied(&mut self, batch: &Batch) {
+        let mut before = core::mem::take(&mut self.partitions);
+        self.partitions.add(batch.stakes().map(|(key, _)| &key.partition));
+        // What the batch did not name may have changed meanwhile.
         for (key, stake) in batch.stakes() {
-            let Some(slot) = self.slots.get_mut(key) else {
+            let slot = before.get(&key.partition);
+            let slot = slot.and_then(|partition| partition.known_slot(&key.item));
+            let Some(slot) = slot.map(core::mem::take) else {
                 continue;
             };
-            match &stake.write {
-                Write::Keep => {}
-                Write::Put(value) => {
-                    slot.revision = Some(batch.id().into());
-                    slot.raw = Some(value.clone());
-                    slot.decoded = slot.written.take().and_then(Written::into_record);
-                }
-                Write::Delete => *slot = Slot::default(),
+            let slot = match &stake.write {
+                Write::Keep => slot,
+                Write::Put(value) => Slot {
+                    revision: Some(batch.id().into()),
+                    raw: Some(value.clone()),
+                    decoded: slot.written.and_then(Written::into_decoded),
+                    ..Slot::default()
+                },
+                Write::Delete => Slot::default(),
+            };
+            if let Some(partition) = self.partitions.get(&key.partition) {
+                partition.slots.push((key.item.clone(), slot));
             }
         }
-        // What the batch did not name may have changed meanwhile.
-        let named: BTreeSet<&Key> = batch.stakes().map(|(key, _)| key).collect();
-        self.slots.retain(|key, _| named.contains(key));
-        self.partitions.clear();
         self.loads = 1;
         self.from_cache = false;
+        self.savepoint = None;
     }
-}
-
-fn decode<T: Stored>(key: &Key, raw: &Value) -> Result<T, Stop> {
-    T::decode(raw.as_bytes()).map_err(|source| {
-        Stop::Fail(Error::Corrupt {
-            partition: key.partition.to_string(),
-            item: key.item.to_string(),
-            source,
-        })
-    })
 }

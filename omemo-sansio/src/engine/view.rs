@@ -5,12 +5,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use omemo_storage::{Batch, CommitId, Key, Name, Query, Revision};
+use omemo_storage::{Batch, CommitId, InvalidName, Key, Name, Query, Revision, Value};
 
 use super::Stop;
 use super::effect::{
-    AskTrust, DownloadBundle, DownloadDeviceList, Load, Outcome, SendMessage, UploadBundle, UploadDeviceList,
-    Wanted,
+    AskTrust, DeleteBundle, DownloadBundle, DownloadDeviceList, Load, Outcome, SendMessage, UploadBundle,
+    UploadDeviceList, Wanted,
 };
 use super::outside::{Listed, Outside};
 use super::stored::StoredView;
@@ -46,8 +46,13 @@ impl View {
     }
 
     /// Notes down that a whole partition will be needed, without stopping yet.
-    pub(crate) fn want_partition(&mut self, partition: Name) {
+    pub(crate) fn want_partition(&mut self, partition: &Name) {
         self.stored.want_partition(partition);
+    }
+
+    /// As [`want_partition`](Self::want_partition), of many.
+    pub(crate) fn want_partitions<'a>(&mut self, partitions: impl Iterator<Item = &'a Name>) {
+        self.stored.want_partitions(partitions);
     }
 
     /// Stops the run if anything was found lacking so far.
@@ -57,6 +62,11 @@ impl View {
         } else {
             Ok(())
         }
+    }
+
+    /// The key of an item, for those who make many: of one that was loaded, in the memory that its name has already.
+    pub(crate) fn key(&mut self, partition: &Name, item: &str) -> Result<Key, InvalidName> {
+        self.stored.key(partition, item)
     }
 
     /// The record as this run has left it so far; relies on it, or on its absence.
@@ -69,9 +79,24 @@ impl View {
         self.stored.take(key)
     }
 
+    /// As [`take`](Self::take), of a large record that nobody else has a part in.
+    pub(crate) fn take_alone<T: Stored>(&mut self, key: &Key) -> Result<Option<Arc<T>>, Stop> {
+        self.stored.take_alone(key)
+    }
+
     /// Writes a record, even if it is the same as before: its revision changes.
     pub(crate) fn put<T: Stored>(&mut self, key: &Key, record: T) -> Result<(), Stop> {
+        self.put_alone(key, Arc::new(record))
+    }
+
+    /// As [`put`](Self::put), of what [`take_alone`](Self::take_alone) has given.
+    pub(crate) fn put_alone<T: Stored>(&mut self, key: &Key, record: Arc<T>) -> Result<(), Stop> {
         self.stored.put(key, record)
+    }
+
+    /// As [`put`](Self::put), of a record whose bytes are at hand.
+    pub(crate) fn put_bytes(&mut self, key: &Key, value: Value) -> Result<(), Stop> {
+        self.stored.put_bytes(key, value)
     }
 
     /// Writes a record if it differs from what is stored.
@@ -84,9 +109,15 @@ impl View {
         self.stored.delete(key)
     }
 
-    /// Takes back everything this run has written so far; what it has read stays relied on.
+    /// Lets [`roll_back`](Self::roll_back) go back to here from now on.
+    pub(crate) fn set_savepoint(&mut self) {
+        self.stored.set_savepoint();
+    }
+
+    /// Takes back everything this run has written so far, since the savepoint if there is one; what it has read stays
+    /// relied on.
     pub(crate) fn roll_back(&mut self) {
-        self.stored.discard_writes();
+        self.stored.roll_back();
         self.after_commit.clear();
     }
 
@@ -95,13 +126,22 @@ impl View {
         Ok(self.stored.is_written(&mark.key()?))
     }
 
+    /// The records of a partition that was loaded whole. What is done about each is decided by itself.
+    pub(crate) fn items(&mut self, partition: &Name) -> Result<Vec<Key>, Stop> {
+        let items = self.stored.items(partition)?.map(|item| Key {
+            partition: partition.clone(),
+            item: item.clone(),
+        });
+        Ok(items.collect())
+    }
+
     /// The marks in the outbox. What is done about each is decided by its own record.
     pub(crate) fn marks(&mut self) -> Result<Vec<MarkPlace>, Stop> {
         let own = Name::new(place::OWN)?;
         Ok(self
             .stored
             .items(&own)?
-            .filter_map(|key| MarkPlace::parse(key.item.as_str()))
+            .filter_map(|item| MarkPlace::parse(item.as_str()))
             .collect())
     }
 }
@@ -129,11 +169,19 @@ impl View {
         match self.outside.lists.get(&request) {
             Some(listed) if listed.basis == revision => Ok(Some(listed.answer.clone())),
             _ => {
-                self.bases.insert(request.clone(), revision);
-                self.wanted.push(Wanted::DownloadDeviceList(request));
+                // Several messages of a page may ask for one list; a second answer would find no basis.
+                if !self.is_wanted(&request) {
+                    self.bases.insert(request.clone(), revision);
+                    self.wanted.push(Wanted::DownloadDeviceList(request));
+                }
                 Ok(None)
             }
         }
+    }
+
+    fn is_wanted(&self, request: &DownloadDeviceList) -> bool {
+        let is_it = |wanted: &Wanted| matches!(wanted, Wanted::DownloadDeviceList(known) if known == request);
+        self.wanted.iter().any(is_it)
     }
 
     /// What a person has decided; stops to ask, once.
@@ -141,15 +189,26 @@ impl View {
         &mut self,
         undecided: Vec<UndecidedKey>,
         context: &str,
-    ) -> Result<&[TrustDecision], Stop> {
-        if self.outside.decisions.is_none() {
-            self.wanted.push(Wanted::AskTrust(AskTrust {
-                undecided,
-                context: String::from(context),
-            }));
-            return Err(Stop::Need);
+    ) -> Result<&Result<Vec<TrustDecision>, NetworkError>, Stop> {
+        match &self.outside.decisions {
+            Some(decisions) => Ok(decisions),
+            None => {
+                self.wanted.push(Wanted::AskTrust(AskTrust {
+                    undecided,
+                    context: String::from(context),
+                }));
+                Err(Stop::Need)
+            }
         }
-        Ok(self.outside.decisions.as_deref().unwrap_or_default())
+    }
+
+    /// How taking the own bundle back ended, once it was tried.
+    pub(crate) fn delete_bundle(&mut self, request: DeleteBundle) -> Option<Result<(), NetworkError>> {
+        let answer = self.outside.deleted_bundles.get(&request).cloned();
+        if answer.is_none() {
+            self.wanted.push(Wanted::DeleteBundle(request));
+        }
+        answer
     }
 
     /// How publishing exactly this bundle ended, once it was tried.
@@ -242,11 +301,17 @@ impl View {
         wanted
     }
 
+    /// Takes back everything that the run has written.
+    pub(super) fn discard_writes(&mut self) {
+        self.stored.discard_writes();
+        self.after_commit.clear();
+    }
+
     pub(super) fn take_after_commit(&mut self) -> Vec<Wanted> {
         core::mem::take(&mut self.after_commit)
     }
 
-    pub(super) fn batch(&self, id: CommitId) -> Batch {
+    pub(super) fn batch(&mut self, id: CommitId) -> Batch {
         self.stored.batch(id)
     }
 
@@ -260,7 +325,12 @@ impl View {
 
     /// After a conflict: nothing stored is believed any more.
     pub(super) fn forget_stored(&mut self) {
-        self.stored = StoredView::default();
+        drop(self.take_stored());
+    }
+
+    /// Leaves nothing stored that is known.
+    pub(super) fn take_stored(&mut self) -> StoredView {
+        core::mem::take(&mut self.stored)
     }
 
     /// Takes in how an effect ended. A commit is none of the view's business.
@@ -279,6 +349,9 @@ impl View {
             }
             (Wanted::UploadBundle(request), Outcome::UploadBundle(answer)) => {
                 self.outside.bundle_uploaded(request, answer);
+            }
+            (Wanted::DeleteBundle(request), Outcome::DeleteBundle(answer)) => {
+                self.outside.deleted_bundles.insert(request, answer);
             }
             (Wanted::UploadDeviceList(request), Outcome::UploadDeviceList(answer)) => {
                 self.outside.list_uploaded(request, answer);

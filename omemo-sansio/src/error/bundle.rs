@@ -31,6 +31,13 @@ pub enum BundleFailure {
     Network(NetworkError),
     /// The bundle holds no pre key; key exchanges without one are not allowed (XEP-0384, section 4.3).
     NoPreKeys,
+    /// The bundle holds more pre keys than [`Limits::bundle_pre_keys`](crate::Limits::bundle_pre_keys).
+    TooManyPreKeys {
+        /// How many it holds.
+        count: usize,
+        /// How many it may hold.
+        limit: usize,
+    },
     /// The bundle cannot be used.
     Invalid(Arc<KeyExchangeError>),
     /// The bundle holds another identity key than the device is known by.
@@ -42,6 +49,9 @@ impl fmt::Display for BundleFailure {
         match self {
             Self::Missing => f.write_str("the device has no bundle"),
             Self::NoPreKeys => f.write_str("the bundle holds no pre key"),
+            Self::TooManyPreKeys { count, limit } => {
+                write!(f, "the bundle holds {count} pre keys, more than {limit}")
+            }
             Self::Network(error) => write!(f, "the bundle could not be downloaded: {error}"),
             Self::Invalid(error) => write!(f, "the bundle cannot be used: {error}"),
             Self::Inconsistent(inconsistency) => inconsistency.fmt(f),

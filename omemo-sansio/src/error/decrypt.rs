@@ -12,14 +12,8 @@ use crate::{DeviceId, PreKeyId};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecryptFailure {
-    /// The message was decrypted before. Not a failure to show: servers deliver twice.
-    #[error("the message was decrypted before")]
-    AlreadyDecrypted,
-    /// No key element is for this device.
-    #[error("the message was not encrypted to this device")]
-    NotForUs,
-    /// Several key elements are for this device, where there must be one: somebody has put messages together. Their
-    /// number.
+    /// Several key elements are for this device where there must be one, or, where the protocol does not say whose device
+    /// an id belongs to, more than it could be by chance: somebody has put messages together. Their number.
     #[error("the message has {0} key elements for this device")]
     SeveralKeys(usize),
     /// The message was sent by this very device.
@@ -38,10 +32,12 @@ pub enum DecryptFailure {
     /// The device's identity key is not the one it was known by.
     #[error(transparent)]
     PublicDataInconsistency(#[from] Box<Inconsistency>),
-    /// The key exchange names a pre key that is not there: it was used before, or never existed.
+    /// The key exchange names a pre key that is not there: it was used before, or never existed. A new session is opened
+    /// as for [`NoSession`](Self::NoSession).
     #[error("the key exchange needs pre key {0}, which is gone")]
     PreKeyGone(PreKeyId),
-    /// The key exchange names a signed pre key that is not kept any more.
+    /// The key exchange names a signed pre key that is not kept any more. A new session is opened as for
+    /// [`NoSession`](Self::NoSession).
     #[error("the key exchange needs signed pre key {0}, which is gone")]
     SignedPreKeyGone(PreKeyId),
     /// Too many messages before this one are missing.
@@ -61,4 +57,36 @@ pub enum DecryptFailure {
     /// The payload cannot be decrypted.
     #[error("the payload cannot be decrypted: {0}")]
     Payload(#[source] PayloadError),
+}
+
+/// What an application can do about a message that was not decrypted. The message itself is lost to this device, unless it
+/// comes again in a form that can be decrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Nothing: the message is malformed, forged or this device's own, and says nothing about the session.
+    Ignore,
+    /// A person should look at the identity keys of the sender: this one is distrusted, or another than before.
+    CheckIdentity,
+    /// The sender's device list may be behind: try the message again later.
+    TryLater,
+    /// The session is lost on this side. The outbox holds a new one, at most one a device and day: flush it, and ask the
+    /// sender to send the message again.
+    Flush,
+    /// The two sides of the session do not agree any more. If more than a message or two of the device end so, replace its
+    /// sessions. Never do so by itself: forged messages look the same.
+    ReplaceSessions,
+}
+
+impl DecryptFailure {
+    /// What can be done about it.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::SeveralKeys(_) | Self::OwnMessage | Self::Wire(_) | Self::Payload(_) => Advice::Ignore,
+            Self::SenderNotFound(_) => Advice::TryLater,
+            Self::SenderDistrusted(_) | Self::PublicDataInconsistency(_) => Advice::CheckIdentity,
+            Self::NoSession(_) | Self::PreKeyGone(_) | Self::SignedPreKeyGone(_) => Advice::Flush,
+            Self::TooManySkippedMessageKeys { .. } | Self::Session(_) => Advice::ReplaceSessions,
+        }
+    }
 }

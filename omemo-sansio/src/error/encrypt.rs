@@ -16,6 +16,9 @@ pub enum EncryptFailure {
     /// The question was asked and these keys are still undecided; decisions that were made are kept.
     #[error("identity keys are still undecided: {}", .0.len())]
     StillUndecided(Vec<UndecidedKey>),
+    /// Nobody could be asked about undecided keys.
+    #[error("nobody could be asked whom to trust: {0}")]
+    TrustDecisionFailed(#[source] NetworkError),
     /// These recipients have no device that could be written to. What is known of each device is in `skipped` of the
     /// attempt.
     #[error("recipients without a device that could be written to: {}", .jids.len())]
@@ -60,6 +63,8 @@ pub enum SkipReason {
     Bundle(BundleFailure),
     /// Its identity key is distrusted.
     Distrusted(IdentityKey),
+    /// Its identity key is not authenticated, and the message is for those alone whose keys are.
+    NotAuthenticated(IdentityKey),
     /// It is on the lists of protocols alone for which no plaintext was given.
     NoCommonProtocol,
     /// The account has no device on any list: it does not use OMEMO.

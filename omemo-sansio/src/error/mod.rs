@@ -9,12 +9,12 @@ use alloc::string::String;
 
 use omemo_storage::{InvalidName, StorageError};
 
-use crate::Namespace;
 use crate::records::RecordError;
 use crate::settings::InvalidSettings;
+use crate::{BareJid, Namespace};
 
 pub use bundle::{BundleFailure, Inconsistency};
-pub use decrypt::DecryptFailure;
+pub use decrypt::{Advice, DecryptFailure};
 pub use encrypt::{EncryptFailure, SkipReason, SkippedDevice};
 pub use network::NetworkError;
 
@@ -47,6 +47,27 @@ pub enum Error {
     /// The account was never opened: there is no identity yet.
     #[error("the account was not opened before")]
     NotOpened,
+    /// The account was opened before: what is there would be overwritten.
+    #[error("the account is there already")]
+    AlreadyThere,
+    /// A backup is that of another account.
+    #[error("the backup is that of {0}")]
+    OtherAccount(BareJid),
+    /// An older copy of the account was put back, and accepting it was interrupted: open the account by
+    /// `Builder::accept_copy` once more.
+    #[error("an older copy of the account was put back, and is not accepted to the end yet")]
+    AcceptingCopy,
+    /// What is asked for cannot be done to the own account.
+    #[error("this cannot be done to the own account")]
+    OwnAccount,
+    /// The inbox is full: acknowledge what is in it. The message was not decrypted and can be later.
+    #[error("the inbox is full: {messages} messages, {bytes} bytes")]
+    InboxFull {
+        /// How many messages are in it.
+        messages: u32,
+        /// How many bytes their plaintexts have.
+        bytes: u64,
+    },
     /// The protocol is not among the settings' protocols.
     #[error("the protocol {0} is not spoken here")]
     UnknownNamespace(Namespace),

@@ -42,6 +42,51 @@ impl Point {
     }
 }
 
+/// The u coordinates of small order: 0, 1, the two of order 8, -1 (on the twist), and those beyond p that mean the same.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    low(1),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
+        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04,
+        0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    high(0xec),
+    high(0xed),
+    high(0xee),
+];
+
+const fn low(first: u8) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    let [low, ..] = &mut bytes;
+    *low = first;
+    bytes
+}
+
+/// 2^255 - 256 + `first`; p is 0xed.
+const fn high(first: u8) -> [u8; 32] {
+    let mut bytes = [0xff; 32];
+    let [low, .., high] = &mut bytes;
+    *low = first;
+    *high = 0x7f;
+    bytes
+}
+
+impl PublicKey {
+    /// Whether nothing can be agreed on with it: the shared secret would be zero, whatever the other secret is. Far faster
+    /// than to find out by agreeing.
+    pub(crate) fn has_small_order(&self) -> bool {
+        let mut bytes = *self.as_bytes();
+        // The highest bit is ignored (RFC 7748, section 5).
+        let [.., high] = &mut bytes;
+        *high &= 0x7f;
+        SMALL_ORDER.contains(&bytes)
+    }
+}
+
 /// The public key of a secret.
 pub(crate) fn public_key(secret: &Secret) -> PublicKey {
     let [public] = multiply([(Factor::Base, secret)]);
@@ -109,37 +154,6 @@ mod tests {
     use super::*;
     use crate::keys::testing::hex;
 
-    /// The u coordinates of small order: 0, 1, the two of order 8, -1 (on the twist), and those beyond p that mean the same.
-    const SMALL_ORDER: [[u8; 32]; 7] = [
-        [0; 32],
-        low(1),
-        [
-            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
-            0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
-        ],
-        [
-            0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b,
-            0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
-        ],
-        high(0xec),
-        high(0xed),
-        high(0xee),
-    ];
-
-    const fn low(first: u8) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        bytes[0] = first;
-        bytes
-    }
-
-    /// 2^255 - 256 + `first`; p is 0xed.
-    const fn high(first: u8) -> [u8; 32] {
-        let mut bytes = [0xff; 32];
-        bytes[0] = first;
-        bytes[31] = 0x7f;
-        bytes
-    }
-
     fn agree(secret: &[u8; 32], u: [u8; 32]) -> Result<[u8; 32], NonContributory> {
         let shared = Point::new(&PublicKey::from_bytes(u)).agree(&Secret::copy(secret))?;
         Ok(*shared.as_bytes())
@@ -158,8 +172,10 @@ mod tests {
     fn small_order_is_refused() {
         for mut u in SMALL_ORDER {
             assert_eq!(agree(&[7; 32], u), Err(NonContributory));
+            assert!(PublicKey::from_bytes(u).has_small_order());
             u[31] |= 0x80;
             assert_eq!(agree(&[7; 32], u), Err(NonContributory));
+            assert!(PublicKey::from_bytes(u).has_small_order());
         }
     }
 
@@ -200,6 +216,7 @@ mod tests {
         #[test]
         fn agrees_as_the_ladder_does(secret: [u8; 32], u: [u8; 32]) {
             prop_assert_eq!(agree(&secret, u), Ok(x25519_dalek::x25519(secret, u)));
+            prop_assert!(!PublicKey::from_bytes(u).has_small_order());
         }
 
         /// Coordinates from p on, which stand for those from 0 on.
@@ -208,6 +225,7 @@ mod tests {
             let expected = x25519_dalek::x25519(secret, high(first));
             let expected = if expected == [0; 32] { Err(NonContributory) } else { Ok(expected) };
             prop_assert_eq!(agree(&secret, high(first)), expected);
+            prop_assert_eq!(PublicKey::from_bytes(high(first)).has_small_order(), expected.is_err());
         }
 
         #[test]

@@ -69,6 +69,21 @@ impl IdentityKey {
             .map_err(|_| InvalidSignature)
     }
 
+    /// As [`verify`](Self::verify), for a key that may be known by its Curve25519 form alone, as legacy OMEMO gives it: then
+    /// the sign of the Ed25519 form is a guess. Both signs belong to the same private key (XEdDSA, section 2.3).
+    pub(crate) fn verify_with_either_sign(
+        &self,
+        message: &[u8],
+        signature: &Signature,
+    ) -> Result<(), InvalidSignature> {
+        let mut other = self.ed25519;
+        let [.., last] = &mut other;
+        *last ^= 0x80;
+        let other = Self::from_parts(other, self.curve25519);
+        self.verify(message, signature)
+            .or_else(|_| other.verify(message, signature))
+    }
+
     /// What people compare (XEP-0384, section 7).
     pub const fn fingerprint(&self) -> Fingerprint {
         Fingerprint(self.curve25519)
@@ -132,6 +147,11 @@ impl fmt::Debug for IdentityKey {
 pub struct Fingerprint(PublicKey);
 
 impl Fingerprint {
+    /// Takes the 32 bytes, as they were read from a text or a QR code.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(PublicKey::from_bytes(bytes))
+    }
+
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
@@ -295,6 +315,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_signature_is_known_whatever_the_sign(seed: [u8; 32], other: [u8; 32], message: [u8; 8]) {
+            let signer = IdentityKeyPair::from_seed(seed);
+            let signature = signer.sign(&message, &mut TestRng::new(1));
+            for sign in [false, true] {
+                let known = IdentityKey::from_curve25519(signer.public().curve25519(), sign).unwrap();
+                prop_assert_eq!(known.verify_with_either_sign(&message, &signature), Ok(()));
+                prop_assert!(known.verify_with_either_sign(b"another", &signature).is_err());
+            }
+            let stranger = IdentityKeyPair::from_seed(other);
+            prop_assert_eq!(stranger.public().verify_with_either_sign(&message, &signature).is_ok(), seed == other);
+        }
+
         #[test]
         fn the_group_is_known(seed: [u8; 32], torsion in 0_usize..8) {
             let point = EdwardsPoint::mul_base_clamped(seed) + EIGHT_TORSION[torsion];

@@ -62,6 +62,15 @@ impl IdentityKeyPair {
         }
     }
 
+    /// The same pair in memory of its own, wiped like the original.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            seed: self.seed.as_deref().map(Secret::copy),
+            scalar: Secret::copy(&self.scalar),
+            public: self.public,
+        }
+    }
+
     /// The public key, in both its forms.
     pub const fn public(&self) -> &IdentityKey {
         &self.public

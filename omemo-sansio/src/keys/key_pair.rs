@@ -55,6 +55,14 @@ impl KeyPair {
         pair
     }
 
+    /// The same pair in memory of its own, wiped like the original.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            secret: Secret::copy(&self.secret),
+            public: self.public,
+        }
+    }
+
     /// The public key.
     pub const fn public(&self) -> &PublicKey {
         &self.public
@@ -78,6 +86,12 @@ impl KeyPair {
         let Self { secret, public } = self;
         writer.bytes(&**secret);
         writer.bytes(public.as_bytes());
+    }
+
+    /// Reads the public key alone of what [`encode`](Self::encode) wrote.
+    pub(crate) fn decode_public(reader: &mut Reader<'_>) -> Result<PublicKey, RecordError> {
+        reader.take(32)?;
+        reader.array().map(PublicKey::from_bytes)
     }
 
     /// Reads what [`encode`](Self::encode) wrote; computes nothing.

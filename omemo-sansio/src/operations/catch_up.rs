@@ -15,13 +15,22 @@ const GIVEN_UP_AFTER: u64 = 86_400;
 #[must_use = "a catch-up that is not ended stays open for a day"]
 pub struct CatchUp(RunId);
 
-pub(super) fn begin(view: &mut View, env: &mut Env<'_>, _: &Settings) -> Result<CatchUp, Stop> {
+/// The most catch-ups that are open at a time, should nobody ever end them: 64. The oldest is given up first.
+const MAX_OPEN: usize = 64;
+
+pub(super) fn begin(view: &mut View, env: &mut Env<'_>) -> Result<CatchUp, Stop> {
     let key = place::catch_up()?;
     view.require([key.clone()])?;
     let mut catch_ups = view.take::<CatchUps>(&key)?.unwrap_or_default();
     let mut id = [0; 16];
     env.rng.fill_bytes(&mut id);
     catch_ups.runs.insert(RunId(id), env.now + GIVEN_UP_AFTER);
+    if catch_ups.runs.len() > MAX_OPEN {
+        let oldest = catch_ups.runs.iter().min_by_key(|(_, expires)| **expires);
+        if let Some(oldest) = oldest.map(|(run, _)| *run) {
+            catch_ups.runs.remove(&oldest);
+        }
+    }
     view.put(&key, catch_ups)?;
     Ok(CatchUp(RunId(id)))
 }
@@ -77,7 +86,7 @@ pub(super) fn close_expired(view: &mut View, env: &Env<'_>, settings: &Settings)
         for namespace in settings.namespaces() {
             let key = place::pre_keys(&namespace)?;
             if let Some(mut pre_keys) = view.take::<PreKeys>(&key)? {
-                pre_keys.hidden.clear();
+                pre_keys.end_hiding();
                 view.put_changed(&key, pre_keys)?;
             }
         }

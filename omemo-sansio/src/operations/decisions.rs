@@ -3,10 +3,12 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::encrypt::EncryptRequest;
+use super::automatic_trust::{self, Decided};
+use super::contacts::Known;
+use super::encrypt::{Audience, EncryptRequest};
 use super::recipients::Recipients;
 use super::set_trust::{judge, meaning};
-use crate::engine::{Stop, View};
+use crate::engine::{Env, Stop, View};
 use crate::error::{EncryptFailure, SkipReason, SkippedDevice};
 use crate::keys::IdentityKey;
 use crate::settings::Settings;
@@ -19,24 +21,33 @@ impl Recipients {
     pub(super) fn ask_for_trust(
         &mut self,
         view: &mut View,
+        env: &Env<'_>,
         settings: &Settings,
         request: &EncryptRequest,
     ) -> Result<(), Stop> {
         // Every key is judged by what was decided before this message.
         let mut first_used = Vec::new();
         let mut undecided: BTreeMap<(BareJid, IdentityKey), Vec<DeviceId>> = BTreeMap::new();
-        let mut trusted = Vec::new();
+        let mut trusted = Vec::with_capacity(self.targets.len());
         for target in core::mem::take(&mut self.targets) {
-            let Some(identity) = self.identity(&target.address) else {
-                continue;
-            };
             let DeviceAddress { jid, device } = target.address.clone();
-            let Some(contact) = self.contacts.get(&jid) else {
+            let identity = target.identity;
+            let Some(Known { contact, .. }) = self.contacts.get(target.contact) else {
                 continue;
             };
+            if request.audience == Audience::Authenticated
+                && !automatic_trust::is_authenticated(settings, contact, &identity)
+            {
+                self.skipped.push(SkippedDevice {
+                    jid,
+                    device: Some(device),
+                    reason: SkipReason::NotAuthenticated(identity),
+                });
+                continue;
+            }
             let (trust, level) = judge(settings, &jid, &identity, &contact.trust)?;
             if let Some(level) = level {
-                first_used.push((jid.clone(), identity, level));
+                first_used.push((target.contact, identity, level));
             }
             match trust {
                 Trust::Trusted => trusted.push(target),
@@ -48,13 +59,13 @@ impl Recipients {
                 }),
             }
         }
-        for (jid, identity, level) in first_used {
-            if let Some(contact) = self.contacts.edit(&jid) {
+        for (contact, identity, level) in first_used {
+            if let Some(contact) = self.contacts.edit(contact) {
                 contact.trust.insert(identity.curve25519(), level);
             }
         }
         if !undecided.is_empty() {
-            return Err(self.decide(view, settings, request, undecided));
+            return Err(self.decide(view, env, settings, request, undecided));
         }
         self.targets = trusted;
         Ok(())
@@ -64,6 +75,7 @@ impl Recipients {
     fn decide(
         &mut self,
         view: &mut View,
+        env: &Env<'_>,
         settings: &Settings,
         request: &EncryptRequest,
         undecided: BTreeMap<(BareJid, IdentityKey), Vec<DeviceId>>,
@@ -77,10 +89,11 @@ impl Recipients {
             })
             .collect();
         let decisions = match view.decisions(undecided.clone(), &request.context) {
-            Ok(decisions) => decisions.to_vec(),
+            Ok(Ok(decisions)) => decisions.clone(),
+            Ok(Err(error)) => return EncryptFailure::TrustDecisionFailed(error.clone()).into(),
             Err(stop) => return stop,
         };
-        let mut decided = false;
+        let mut decided = Vec::new();
         for decision in decisions {
             let asked = undecided
                 .iter()
@@ -91,19 +104,28 @@ impl Recipients {
             match meaning(settings, &decision.level) {
                 Ok(Trust::Undecided) => {}
                 Ok(Trust::Trusted | Trust::Distrusted) => {
-                    if let Some(contact) = self.contacts.edit(&decision.jid) {
+                    if let Some(place) = self.contacts.find(&decision.jid)
+                        && let Some(contact) = self.contacts.edit(place)
+                    {
                         let key = decision.identity_key.curve25519();
-                        contact.trust.insert(key, decision.level);
-                        decided = true;
+                        let before = contact.trust.insert(key, decision.level);
+                        decided.push(Decided {
+                            jid: decision.jid,
+                            key,
+                            before,
+                        });
                     }
                 }
                 Err(stop) => return stop,
             }
         }
-        if !decided {
+        if decided.is_empty() {
             return EncryptFailure::StillUndecided(undecided).into();
         }
-        match core::mem::take(&mut self.contacts).put(view) {
+        let recorded = core::mem::take(&mut self.contacts)
+            .put(view)
+            .and_then(|()| automatic_trust::decided(view, env, settings, &decided));
+        match recorded {
             Ok(()) => Stop::Checkpoint,
             Err(stop) => stop,
         }

@@ -2,21 +2,27 @@
 
 use alloc::vec::Vec;
 
-use super::decrypted::{Content, Decrypted, IncomingMessage};
+use super::decrypted::{Content, Decrypted, IncomingMessage, Received};
 use super::key_exchange::{self, Origin};
 use super::receive::receive;
-use super::sender::{check_identity, known_sender, presented_identity, record};
-use super::{mark, own_account, within};
+use super::sender::{KnownSender, check_identity, known_sender, presented_identity, record};
+use super::{inbox, mark, own_account, within};
 use crate::engine::{Env, Stop, View};
 use crate::error::DecryptFailure;
-use crate::protocol::Protocol;
+use crate::protocol::{KeyMaterial, PayloadError, Protocol, WithoutPayload};
 use crate::ratchet::Session;
 use crate::records::{AccountRecord, Contact, MarkPlace, place};
 use crate::settings::Settings;
 use crate::{EncryptedMessage, Error, KeyElement, MAX_KEY_ELEMENTS};
 
-/// The most bytes a payload may have: 10 MiB.
-pub const MAX_PAYLOAD: usize = 10 << 20;
+/// The most bytes that encrypting adds to a plaintext: padding, or a tag.
+const ADDED: usize = 16;
+
+/// The most key elements with this device's id that are tried: two accounts may have drawn the same, rarely more.
+const MAX_OWN_ELEMENTS: usize = 8;
+
+/// The most key elements that are read before it is known which are for this device.
+const MAX_FORESEEN: usize = 32;
 
 /// How long a device gets no further session that it did not ask for: a day.
 const REPAIR_INTERVAL: u64 = 86_400;
@@ -27,35 +33,27 @@ pub(super) fn decrypt(
     settings: &Settings,
     incoming: &IncomingMessage,
 ) -> Result<Decrypted, Stop> {
-    let IncomingMessage { sender, message } = incoming;
+    let message = &incoming.message;
     let namespace = message.namespace.clone();
     let protocol = settings
         .protocol(&namespace)
         .ok_or_else(|| Error::UnknownNamespace(namespace.clone()))?;
-    within(
-        "a number of key elements",
-        message.key_elements(),
-        MAX_KEY_ELEMENTS,
-    )?;
-    within(
-        "a payload",
-        message
-            .payload
-            .as_ref()
-            .map_or(0, |payload| payload.ciphertext.len()),
-        MAX_PAYLOAD,
-    )?;
-    let origin = Origin {
-        jid: sender,
-        device: message.sender_device,
-        namespace,
-    };
-    foresee(view, settings, protocol.as_ref(), &origin, message)?;
+    check(settings, message)?;
+    let origin = origin(incoming);
+    want_records(view, settings, incoming)?;
+    view.settle()?;
 
     let account = own_account(view)?;
     let elements = own_elements(settings, &account, incoming)?;
-    let contact = known_sender(view, env, settings, &account, &origin)?;
+    if elements.is_empty() {
+        return Ok(Decrypted::NotForUs);
+    }
+    if let Some(kept) = inbox::find(view, settings, incoming)? {
+        return Ok(kept.into());
+    }
+    let known = known_sender(view, env, settings, &account, &origin)?;
     let mut first_error = None;
+    let mut repeated = false;
     for element in elements {
         let opened = open_element(
             view,
@@ -63,33 +61,67 @@ pub(super) fn decrypt(
             settings,
             protocol.as_ref(),
             &origin,
-            contact.clone(),
+            known.contact.clone(),
             message,
             element,
         );
         match opened {
-            Err(Stop::Fail(error)) => {
-                // Nothing of a failed attempt may stay: neither for the next element nor for what giving up writes.
-                view.roll_back();
-                env.forget_draws();
-                first_error = first_error.or(Some(error));
+            Ok(Some(mut received)) => {
+                inbox::keep(view, env, settings, incoming, &mut received)?;
+                return Ok(received.into());
             }
-            outcome => return outcome,
+            Ok(None) => repeated = true,
+            Err(Stop::Fail(error)) => first_error = first_error.or(Some(error)),
+            Err(stop) => return Err(stop),
         }
+        // Nothing of a failed attempt may stay: neither for the next element nor for what giving up writes.
+        view.roll_back();
+        env.forget_draws();
+        known.put(view, settings, &origin)?;
     }
-    let error = first_error.unwrap_or(DecryptFailure::NotForUs.into());
-    give_up(view, env, &origin, contact, error)
+    match first_error {
+        Some(error) if !repeated => give_up(view, env, &origin, known, error),
+        _ => Ok(Decrypted::AlreadyDecrypted),
+    }
 }
 
-/// Asks for everything the message can be foreseen to need, in one load.
-fn foresee(
+/// Whether it is no more than is looked at.
+fn check(settings: &Settings, message: &EncryptedMessage) -> Result<(), Stop> {
+    within(
+        "a number of key elements",
+        message.key_elements(),
+        MAX_KEY_ELEMENTS,
+    )?;
+    let payload = message.payload.as_ref();
+    within(
+        "a payload",
+        payload.map_or(0, |payload| payload.ciphertext.len()),
+        settings.limits.payload.saturating_add(ADDED),
+    )
+}
+
+/// Where a message comes from.
+pub(super) fn origin(incoming: &IncomingMessage) -> Origin<'_> {
+    Origin {
+        jid: &incoming.sender,
+        device: incoming.message.sender_device,
+        namespace: incoming.message.namespace.clone(),
+    }
+}
+
+/// Asks for everything the message can be foreseen to need.
+pub(super) fn want_records(
     view: &mut View,
     settings: &Settings,
-    protocol: &dyn Protocol,
-    origin: &Origin<'_>,
-    message: &EncryptedMessage,
+    incoming: &IncomingMessage,
 ) -> Result<(), Stop> {
+    let message = &incoming.message;
+    let origin = origin(incoming);
+    let Some(protocol) = settings.protocol(&origin.namespace) else {
+        return Ok(());
+    };
     view.want(place::account()?);
+    inbox::want(view, settings, incoming)?;
     view.want(place::contact(origin.jid)?);
     view.want(place::session(origin.jid, &origin.namespace, origin.device)?);
     view.want(MarkPlace::Reply(origin.namespace.clone(), origin.jid.clone(), origin.device).key()?);
@@ -98,18 +130,19 @@ fn foresee(
         .recipients
         .iter()
         .filter(|recipient| recipient.jid.as_ref().is_none_or(|jid| *jid == settings.jid));
+    let mut maybe_ours = maybe_ours.flat_map(|recipient| &recipient.keys);
     let is_key_exchange = |element: &KeyElement| {
         protocol
             .parse(&element.data)
             .is_ok_and(|incoming| incoming.key_exchange.is_some())
     };
-    if maybe_ours
-        .flat_map(|recipient| &recipient.keys)
-        .any(is_key_exchange)
+    // The bytes decide. They are looked at if there is no mark, and not at all of them: what is not foreseen costs a load.
+    if maybe_ours.clone().any(|element| element.key_exchange)
+        || maybe_ours.by_ref().take(MAX_FORESEEN).any(is_key_exchange)
     {
-        key_exchange::want_records(view, origin)?;
+        key_exchange::want_records(view, &origin)?;
     }
-    view.settle()
+    Ok(())
 }
 
 /// The key elements for this device. More than one only where the protocol does not name the account.
@@ -130,17 +163,14 @@ fn own_elements<'a>(
         .filter(|element| element.device == account.device)
         .collect();
     let named = message.recipients.iter().any(|recipient| recipient.jid.is_some());
-    if named && elements.len() > 1 {
+    let most = if named { 1 } else { MAX_OWN_ELEMENTS };
+    if elements.len() > most {
         return Err(DecryptFailure::SeveralKeys(elements.len()).into());
     }
-    if elements.is_empty() {
-        Err(DecryptFailure::NotForUs.into())
-    } else {
-        Ok(elements)
-    }
+    Ok(elements)
 }
 
-/// Decrypts the message by one key element.
+/// Decrypts the message by one key element; `None` if it was decrypted before.
 #[allow(clippy::too_many_arguments, reason = "what is known of the message by now")]
 fn open_element(
     view: &mut View,
@@ -151,7 +181,7 @@ fn open_element(
     mut contact: Contact,
     message: &EncryptedMessage,
     element: &KeyElement,
-) -> Result<Decrypted, Stop> {
+) -> Result<Option<Received>, Stop> {
     let incoming = protocol.parse(&element.data).map_err(DecryptFailure::Wire)?;
     let identity_key = presented_identity(view, origin, &incoming)?;
     check_identity(settings, origin, &contact, identity_key)?;
@@ -160,51 +190,74 @@ fn open_element(
         .read::<Session>(&session_key)?
         .map(|session| session.created());
 
-    let plaintext = receive(view, env, settings, protocol, origin, &incoming)?;
-    let material = protocol
+    let Some(plaintext) = receive(view, env, settings, protocol, origin, &incoming)? else {
+        return Ok(None);
+    };
+    let key_material = protocol
         .key_material(plaintext)
         .map_err(DecryptFailure::Payload)?;
-    let content = match &message.payload {
-        None => {
-            protocol
-                .without_payload(&material)
-                .map_err(DecryptFailure::Payload)?;
-            Content::Empty
-        }
-        Some(payload) => Content::Plaintext(
-            protocol
-                .decrypt_payload(payload, &material)
-                .map_err(DecryptFailure::Payload)?,
-        ),
-    };
+    let content = content(protocol, message, &key_material).map_err(DecryptFailure::Payload)?;
 
     // Only now is anything that the message carries authentic.
-    let sender = record(settings, origin, &mut contact, identity_key)?;
+    let sender = record(env, settings, origin, &mut contact, identity_key)?;
+    if incoming.key_exchange.is_some() && protocol.presents_ed25519() {
+        contact
+            .devices
+            .entry(origin.device)
+            .or_default()
+            .correct(identity_key);
+    }
     view.put_changed(&place::contact(origin.jid)?, contact)?;
     let new_session = incoming.key_exchange.is_some() && had_session.is_none();
     let reply = MarkPlace::Reply(origin.namespace.clone(), origin.jid.clone(), origin.device);
     let flush_wanted = view.is_marked(&reply)?;
-    Ok(Decrypted {
+    Ok(Some(Received {
         content,
         sender,
         namespace: origin.namespace.clone(),
+        key_material,
         new_session,
         flush_wanted,
+        inbox: None,
+    }))
+}
+
+/// What the message says, by the key material that its session carried.
+fn content(
+    protocol: &dyn Protocol,
+    message: &EncryptedMessage,
+    key_material: &KeyMaterial,
+) -> Result<Content, PayloadError> {
+    Ok(match message.content() {
+        Some(payload) => Content::Plaintext(protocol.decrypt_payload(payload, key_material)?),
+        None => match protocol.without_payload(key_material)? {
+            WithoutPayload::Empty => Content::Empty,
+            WithoutPayload::KeyTransport => Content::KeyTransport,
+        },
     })
 }
 
-/// The message cannot be decrypted. Nothing changes, except that a listed device that writes in a session not known
-/// here is sent a new one, at most once a day (XEP-0384, section 6).
+/// The message cannot be decrypted. Nothing changes, except that a device list that came because of it is kept, and that a
+/// listed device that writes in a session not known here, or opens one with keys that are gone, is sent a new one, at
+/// most once a day (XEP-0384, section 6).
 fn give_up<T>(
     view: &mut View,
     env: &Env<'_>,
     origin: &Origin<'_>,
-    mut contact: Contact,
+    known: KnownSender,
     error: Error,
 ) -> Result<T, Stop> {
-    let Error::Decrypt(DecryptFailure::NoSession(_)) = error else {
-        return Err(Stop::Fail(error));
+    let Error::Decrypt(
+        DecryptFailure::NoSession(_) | DecryptFailure::PreKeyGone(_) | DecryptFailure::SignedPreKeyGone(_),
+    ) = error
+    else {
+        return Err(match error {
+            Error::Decrypt(_) if known.has_news() => Stop::FailKeeping(error),
+            // A record that is damaged, for one: nothing is written on such ground.
+            _ => Stop::Fail(error),
+        });
     };
+    let mut contact = known.contact;
     let due = |repaired: crate::Timestamp| env.now - repaired >= REPAIR_INTERVAL;
     if let Some(device) = contact.devices.get_mut(&origin.device)
         && device.is_active(&origin.namespace)

@@ -8,11 +8,11 @@ use alloc::vec::Vec;
 
 use super::device_list::current_list;
 use super::{catch_up, own_account, pool, replies};
-use crate::engine::{Env, Stop, View};
+use crate::engine::{DeleteBundle, DownloadDeviceList, Env, Stop, View};
 use crate::error::BundleFailure;
 use crate::records::{AccountRecord, Contact, Mark, MarkPlace, PreKeys, ProtocolRecord, place};
 use crate::settings::Settings;
-use crate::{BareJid, DeviceId, Error, Namespace, NetworkError};
+use crate::{BareJid, DeviceId, Namespace, NetworkError};
 
 /// What is left to say of an outbox after it was flushed.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,8 @@ pub enum OutboxItem {
     Bundle(Namespace),
     /// The own device list of a protocol.
     DeviceList(Namespace),
+    /// What was published of a protocol that this device does not speak any more: its place on the list, and the bundle.
+    Withdrawal(Namespace),
     /// An empty message to a device.
     Reply {
         /// The protocol.
@@ -62,6 +64,7 @@ impl From<&MarkPlace> for OutboxItem {
         match place.clone() {
             MarkPlace::Bundle(namespace) => Self::Bundle(namespace),
             MarkPlace::Devices(namespace) => Self::DeviceList(namespace),
+            MarkPlace::Withdrawal(namespace) => Self::Withdrawal(namespace),
             MarkPlace::Reply(namespace, jid, device) => Self::Reply {
                 namespace,
                 jid,
@@ -72,7 +75,7 @@ impl From<&MarkPlace> for OutboxItem {
 }
 
 pub(super) fn flush(view: &mut View, env: &mut Env<'_>, settings: &Settings) -> Result<Flushed, Stop> {
-    view.want_partition(omemo_storage::Name::new(place::OWN)?);
+    view.want_partition(&omemo_storage::Name::new(place::OWN)?);
     view.want(place::contact(&settings.jid)?);
     view.settle()?;
     let account = own_account(view)?;
@@ -80,10 +83,12 @@ pub(super) fn flush(view: &mut View, env: &mut Env<'_>, settings: &Settings) -> 
     let mut owed = Vec::new();
     let mut lists = Vec::new();
     let mut bundles = Vec::new();
+    let mut withdrawals = Vec::new();
     for place in view.marks()? {
         match &place {
             MarkPlace::Bundle(namespace) => bundles.push(namespace.clone()),
             MarkPlace::Devices(namespace) => lists.push(namespace.clone()),
+            MarkPlace::Withdrawal(namespace) => withdrawals.push(namespace.clone()),
             MarkPlace::Reply(..) => owed.push(place),
         }
     }
@@ -93,6 +98,7 @@ pub(super) fn flush(view: &mut View, env: &mut Env<'_>, settings: &Settings) -> 
     }
     let owed = replies::gather(view, settings, owed, &mut flushed)?;
     flush_bundles(view, settings, &account, bundles, &mut flushed)?;
+    flush_withdrawals(view, settings, &account, withdrawals, &mut flushed)?;
     view.settle()?;
     flush_lists(view, settings, lists, &mut flushed)?;
     view.settle()?;
@@ -140,12 +146,12 @@ fn flush_bundles(
         }
         let place = MarkPlace::Bundle(namespace.clone());
         view.read::<Mark>(&place.key()?)?;
-        let record = view
-            .read::<ProtocolRecord>(&place::protocol(&namespace)?)?
-            .ok_or(Error::NotOpened)?;
-        let pre_keys = view
-            .read::<PreKeys>(&place::pre_keys(&namespace)?)?
-            .ok_or(Error::NotOpened)?;
+        let record = view.read::<ProtocolRecord>(&place::protocol(&namespace)?)?;
+        let pre_keys = view.read::<PreKeys>(&place::pre_keys(&namespace)?)?;
+        let (Some(record), Some(pre_keys)) = (record, pre_keys) else {
+            // Purged meanwhile.
+            continue;
+        };
         let bundle = pool::bundle(&account.identity, &record, &pre_keys);
         if let Some(answer) = view.upload_bundle(&namespace, account.device, bundle) {
             acknowledge(view, &place, answer.map_err(OutboxFailure::Network), flushed)?;
@@ -175,7 +181,9 @@ fn flush_lists(
             flushed.failed.push(((&place).into(), OutboxFailure::AfterBundle));
             continue;
         }
-        if let Some(answer) = view.upload_device_list(&namespace, current_list(&contact, &namespace)) {
+        if let Some(answer) =
+            view.upload_device_list(&namespace, current_list(settings, &contact, &namespace))
+        {
             acknowledge(view, &place, answer.map_err(OutboxFailure::Network), flushed)?;
         }
     }
@@ -186,6 +194,49 @@ fn flush_lists(
         flushed
             .failed
             .push((OutboxItem::DeviceList(namespace), OutboxFailure::UnknownNamespace));
+    }
+    Ok(())
+}
+
+/// Takes back what was published of protocols that this device does not speak any more: its place on the list first, so
+/// that nobody looks for a bundle that is gone.
+fn flush_withdrawals(
+    view: &mut View,
+    settings: &Settings,
+    account: &AccountRecord,
+    marked: Vec<Namespace>,
+    flushed: &mut Flushed,
+) -> Result<(), Stop> {
+    for namespace in marked {
+        let place = MarkPlace::Withdrawal(namespace.clone());
+        view.read::<Mark>(&place.key()?)?;
+        // Updates of the list are not followed where the protocol is not spoken.
+        let request = DownloadDeviceList {
+            namespace: namespace.clone(),
+            jid: settings.jid.clone(),
+        };
+        let off_the_list = match view.device_list(request)? {
+            None => None,
+            Some(Err(error)) => Some(Err(error)),
+            Some(Ok(list)) => {
+                let mut list = list.unwrap_or_default();
+                match list.devices.remove(&account.device) {
+                    None => Some(Ok(())),
+                    Some(_) => view.upload_device_list(&namespace, list),
+                }
+            }
+        };
+        let bundle = DeleteBundle {
+            namespace,
+            device: account.device,
+        };
+        let answer = match off_the_list {
+            Some(Ok(())) => view.delete_bundle(bundle),
+            other => other,
+        };
+        if let Some(answer) = answer {
+            acknowledge(view, &place, answer.map_err(OutboxFailure::Network), flushed)?;
+        }
     }
     Ok(())
 }

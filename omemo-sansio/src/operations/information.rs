@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::device_list::Source;
 use super::key_exchange::usable_bundle;
 use super::recipients::peer_of_session;
 use super::set_trust::meaning;
@@ -11,10 +12,10 @@ use super::{device_list, own_account};
 use crate::engine::{DownloadBundle, DownloadDeviceList, Env, Stop, View};
 use crate::error::BundleFailure;
 use crate::keys::IdentityKey;
-use crate::records::{Contact, ContactDevice, place};
+use crate::records::{Contact, ContactDevice, Day, place};
 use crate::settings::Settings;
 use crate::trust::{Trust, TrustLevel};
-use crate::{BareJid, DeviceId, Namespace, NetworkError};
+use crate::{BareJid, DeviceId, Namespace, NetworkError, Timestamp};
 
 /// The devices of an account.
 #[derive(Clone, Debug)]
@@ -44,6 +45,34 @@ pub struct DeviceInformation {
     pub label: Option<String>,
     /// Whether it is this device.
     pub is_own: bool,
+    /// The day it was first on a list, by its first moment; `None` if that is longer ago than this was remembered.
+    pub listed: Option<Timestamp>,
+    /// The day of the last message that it has authenticated, by its first moment; `None` if there was none.
+    pub heard: Option<Timestamp>,
+}
+
+impl DeviceInformation {
+    /// For how many seconds the device has said nothing, to the day: since its last message, or since it was first listed.
+    /// `None` if neither is known. What to do about a device that is silent for long is for a person to decide; nothing
+    /// is done here.
+    pub fn silent_for(&self, now: Timestamp) -> Option<u64> {
+        self.heard.or(self.listed).map(|since| now - since)
+    }
+}
+
+/// Other devices of an account that are listed and have said nothing for so many seconds.
+pub(super) fn silent_devices(contact: &Contact, own: DeviceId, now: Timestamp, after: u64) -> Vec<DeviceId> {
+    let silent = |device: &ContactDevice| {
+        let since = device.heard.or(device.listed);
+        let listed = device.protocols.values().any(|active| *active);
+        listed && since.is_some_and(|since| now - since.begin() >= after)
+    };
+    contact
+        .devices
+        .iter()
+        .filter(|(id, device)| **id != own && silent(device))
+        .map(|(id, _)| *id)
+        .collect()
 }
 
 pub(super) fn devices(
@@ -69,8 +98,9 @@ pub(super) fn devices(
             None => {}
             Some(Ok(list)) => {
                 let list = list.unwrap_or_default();
-                let change = device_list::apply_downloaded(&mut contact, &namespace, &list, env.now);
-                device_list::forget_records(view, settings, jid, &change.forgotten)?;
+                let source = Source::new(settings, Some(own), jid, &namespace, env.now);
+                let met = device_list::apply_downloaded(&mut contact, &source, &list).met;
+                device_list::forget_records(view, settings, jid, &met)?;
             }
             Some(Err(error)) => unlisted.push((namespace, error)),
         }
@@ -167,11 +197,13 @@ fn describe(
     };
     Ok(DeviceInformation {
         device: id,
-        protocols: device.protocols.clone(),
+        protocols: device.protocols.clone().into_iter().collect(),
         identity_key: device.identity,
         trust,
         level,
         label: device.label().map(String::from),
         is_own,
+        listed: device.listed.map(Day::begin),
+        heard: device.heard.map(Day::begin),
     })
 }

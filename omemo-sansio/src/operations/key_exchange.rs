@@ -8,14 +8,15 @@ use rand_core::Rng;
 use super::{catch_up, mark, pool};
 use crate::engine::{Env, Stop, View};
 use crate::error::{BundleFailure, DecryptFailure, Inconsistency};
-use crate::keys::IdentityKey;
-use crate::protocol::{KeyExchange, Message, Protocol};
+use crate::keys::{IdentityKey, NonContributory, PublicKey};
+use crate::protocol::{KeyExchange, Message, Protocol, WireError};
 use crate::ratchet::{Accepted, KeyExchangeError, OwnKeys, Session, SkippedKeys};
 use crate::records::{AccountRecord, Archive, MarkPlace, PreKeys, ProtocolRecord, place};
 use crate::settings::Settings;
 use crate::{BareJid, Bundle, DeviceId, Error, Namespace, NetworkError};
 
-/// Checks a downloaded bundle: there is one, its signature is good, and it holds the identity key the device is known by.
+/// Checks a downloaded bundle: there is one, its signature is good, it holds the identity key the device is known by, and
+/// every key in it is one to agree with, so that opening a session cannot fail.
 pub(super) fn usable_bundle(
     settings: &Settings,
     namespace: &Namespace,
@@ -40,8 +41,16 @@ pub(super) fn usable_bundle(
         return Err(BundleFailure::Missing);
     };
     let invalid = |error| BundleFailure::Invalid(Arc::new(error));
-    if bundle.pre_keys.is_empty() {
+    let (count, limit) = (bundle.pre_keys.len(), settings.limits.bundle_pre_keys);
+    if count == 0 {
         return Err(BundleFailure::NoPreKeys);
+    }
+    if count > limit {
+        return Err(BundleFailure::TooManyPreKeys { count, limit });
+    }
+    let mut keys = bundle.pre_keys.values().chain([&bundle.signed_pre_key.key]);
+    if keys.any(PublicKey::has_small_order) {
+        return Err(invalid(NonContributory.into()));
     }
     protocol
         .verify_pre_key(&bundle.identity_key, &bundle.signed_pre_key)
@@ -100,7 +109,7 @@ pub(super) fn want_records(view: &mut View, origin: &Origin<'_>) -> Result<(), S
 }
 
 /// Builds a session from a key exchange and decrypts its first message. Everything that follows from it is written: the
-/// session it replaces is archived, the pre key consumed, bundle and reply marked.
+/// session it replaces is archived, the pre key consumed, bundle and reply marked. `None`: it was decrypted before.
 pub(super) fn accept(
     view: &mut View,
     env: &mut Env<'_>,
@@ -108,30 +117,25 @@ pub(super) fn accept(
     origin: &Origin<'_>,
     key_exchange: &KeyExchange,
     message: &Message,
-) -> Result<zeroize::Zeroizing<alloc::vec::Vec<u8>>, Stop> {
-    let Origin {
-        jid,
-        device,
-        namespace,
-    } = origin;
+) -> Result<Option<zeroize::Zeroizing<alloc::vec::Vec<u8>>>, Stop> {
+    let namespace = &origin.namespace;
     let protocol = settings
         .protocol(namespace)
         .ok_or_else(|| Error::UnknownNamespace(namespace.clone()))?;
+    // Foreseen, unless the message has hidden that it is a key exchange.
+    want_records(view, origin)?;
+    view.settle()?;
     let account = super::own_account(view)?;
     let protocol_key = place::protocol(namespace)?;
     let pre_keys_key = place::pre_keys(namespace)?;
     let missing = || Stop::Fail(Error::NotOpened);
     let mut record = view.take::<ProtocolRecord>(&protocol_key)?.ok_or_else(missing)?;
     let mut pre_keys = view.take::<PreKeys>(&pre_keys_key)?.ok_or_else(missing)?;
-    let hide = catch_up::any_open(view, env)?;
-    if !hide {
-        pre_keys.hidden.clear();
+    let catching_up = catch_up::any_open(view, env)?;
+    if !catching_up {
+        pre_keys.end_hiding();
     }
-    let Accepted {
-        session,
-        skipped,
-        plaintext,
-    } = build(
+    let accepted = build(
         env,
         settings,
         protocol.as_ref(),
@@ -141,23 +145,36 @@ pub(super) fn accept(
         key_exchange,
         message,
     )?;
+    let Some(Accepted {
+        session,
+        skipped,
+        plaintext,
+    }) = accepted
+    else {
+        return Ok(None);
+    };
 
     archive_live(view, env, origin)?;
-    view.put(&place::session(jid, namespace, *device)?, session)?;
+    view.put(&place::session(origin.jid, namespace, origin.device)?, session)?;
     put_skipped(view, origin, skipped)?;
 
-    pool::consume(&mut pre_keys, key_exchange.pre_key, key_exchange.base_key, hide);
+    let used = settings.pre_key_policy.used(origin.jid, catching_up);
+    pool::consume(&mut pre_keys, key_exchange.pre_key, key_exchange.base_key, used);
     if pre_keys.visible.len() < settings.pre_key_threshold.saturating_add(1) {
-        pool::refill(&mut record, &mut pre_keys, &mut env.rng)?;
+        pool::refill(&mut record, &mut pre_keys, &mut env.rng);
     }
     view.put_changed(&protocol_key, record)?;
     view.put_changed(&pre_keys_key, pre_keys)?;
+    owe_answer(view, origin)?;
+    Ok(Some(plaintext))
+}
+
+/// The bundle lacks a pre key now, and whoever used it waits to hear that the session is there.
+fn owe_answer(view: &mut View, origin: &Origin<'_>) -> Result<(), Stop> {
+    let namespace = &origin.namespace;
     mark(view, &MarkPlace::Bundle(namespace.clone()))?;
-    mark(
-        view,
-        &MarkPlace::Reply(namespace.clone(), (*jid).clone(), *device),
-    )?;
-    Ok(plaintext)
+    let reply = MarkPlace::Reply(namespace.clone(), origin.jid.clone(), origin.device);
+    mark(view, &reply)
 }
 
 #[allow(clippy::too_many_arguments, reason = "the inputs of X3DH")]
@@ -170,7 +187,7 @@ fn build(
     pre_keys: &PreKeys,
     key_exchange: &KeyExchange,
     message: &Message,
-) -> Result<Accepted, Stop> {
+) -> Result<Option<Accepted>, Stop> {
     let signed_pre_key = record
         .signed_pre_key(key_exchange.signed_pre_key)
         .ok_or(DecryptFailure::SignedPreKeyGone(key_exchange.signed_pre_key))?;
@@ -179,12 +196,14 @@ fn build(
         pre_keys.hidden.get(&key_exchange.pre_key),
     ) {
         (Some(pair), _) => pair,
-        (None, Some(hidden)) if hidden.base_keys.contains(&key_exchange.base_key) => {
-            return Err(DecryptFailure::AlreadyDecrypted.into());
-        }
-        (None, Some(hidden)) => &hidden.pair,
-        (None, None) => return Err(DecryptFailure::PreKeyGone(key_exchange.pre_key).into()),
+        (None, Some(hidden)) if !hidden.base_keys.contains(&key_exchange.base_key) => &hidden.pair,
+        // It is not there, or is kept for others: the session that this key exchange has built is gone. Whether the message
+        // was read before, nobody can tell any more.
+        (None, _) => return Err(DecryptFailure::PreKeyGone(key_exchange.pre_key).into()),
     };
+    if !is_drawn(&key_exchange.base_key) {
+        return Err(DecryptFailure::Wire(WireError::BaseKey).into());
+    }
     let own = OwnKeys {
         identity_key: &account.identity,
         signed_pre_key,
@@ -195,11 +214,19 @@ fn build(
         own,
         key_exchange,
         message,
-        settings.limits,
+        settings.limits.skipped_keys,
         env.now,
         &mut env.rng,
     );
-    accepted.map_err(|error| super::receive::failure(error).into())
+    super::receive::unless_repeated(accepted)
+}
+
+/// Whether a base key may have been drawn by the sender: it is in the group that the base point generates, and written in the
+/// one way it is. Key exchanges are told apart by their base keys, which nothing authenticates but that the secrets come
+/// out right; and these are the same for other bytes, and for a point of small order added. So a key exchange that was
+/// read before could be made to look like another.
+fn is_drawn(base_key: &PublicKey) -> bool {
+    IdentityKey::from_curve25519(*base_key, false).is_ok_and(|key| key.curve25519() == *base_key)
 }
 
 /// Moves the live session of a device, with its skipped keys, into the archive.
@@ -212,16 +239,17 @@ pub(super) fn archive_live(view: &mut View, env: &Env<'_>, origin: &Origin<'_>) 
     let Some(session) = view.take::<Session>(&place::session(jid, namespace, *device)?)? else {
         return Ok(());
     };
-    let skipped = match session.skipped_len() {
-        0 => SkippedKeys::default(),
-        _ => view
-            .take::<SkippedKeys>(&place::skipped(jid, namespace, *device)?)?
-            .unwrap_or_default(),
-    };
+    let skipped = take_skipped(view, origin)?;
     let key = place::archive(jid, namespace, *device)?;
     let mut archive = view.take::<Archive>(&key)?.unwrap_or_default();
     archive.add(session, skipped, env.now);
     view.put(&key, archive)
+}
+
+/// The skipped keys of the live session; loads their record if that was not foreseen.
+pub(super) fn take_skipped(view: &mut View, origin: &Origin<'_>) -> Result<SkippedKeys, Stop> {
+    let key = place::skipped(origin.jid, &origin.namespace, origin.device)?;
+    Ok(view.take::<SkippedKeys>(&key)?.unwrap_or_default())
 }
 
 /// Writes the skipped keys of the live session; without any there is no record.
@@ -231,5 +259,36 @@ pub(super) fn put_skipped(view: &mut View, origin: &Origin<'_>, skipped: Skipped
         view.delete(&key)
     } else {
         view.put(&key, skipped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::EIGHT_TORSION;
+    use curve25519_dalek::montgomery::MontgomeryPoint;
+
+    use super::*;
+    use crate::keys::KeyPair;
+    use crate::keys::testing::TestRng;
+
+    #[test]
+    fn what_agrees_like_a_base_key_is_none() {
+        let rng = &mut TestRng::new(1);
+        let own = KeyPair::generate(rng);
+        for _ in 0..20 {
+            let drawn = *KeyPair::generate(rng).public();
+            assert!(is_drawn(&drawn));
+            let agreed = own.agree(&drawn).unwrap();
+            let mut high = *drawn.as_bytes();
+            high[31] |= 0x80;
+            let point = MontgomeryPoint(*drawn.as_bytes()).to_edwards(0).unwrap();
+            let [_, small @ ..] = EIGHT_TORSION;
+            let alike = small.map(|small| (point + small).to_montgomery().0);
+            for bytes in alike.into_iter().chain([high]) {
+                let key = PublicKey::from_bytes(bytes);
+                assert_eq!(own.agree(&key).unwrap().as_bytes(), agreed.as_bytes());
+                assert!(!is_drawn(&key));
+            }
+        }
     }
 }

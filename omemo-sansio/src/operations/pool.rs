@@ -4,12 +4,11 @@ use alloc::collections::BTreeMap;
 
 use rand_core::CryptoRng;
 
-use crate::engine::Stop;
 use crate::keys::{IdentityKeyPair, KeyPair, PublicKey};
 use crate::protocol::Protocol;
 use crate::records::{HiddenPreKey, PreKeys, ProtocolRecord, RetiredSignedPreKey, SignedPreKey};
 use crate::settings::Settings;
-use crate::{Bundle, Error, PreKeyId, PublicSignedPreKey, Timestamp};
+use crate::{Bundle, PreKeyId, PublicSignedPreKey, Timestamp, UsedPreKey};
 
 /// How many pre keys a bundle offers (XEP-0384, section 4.3: around 100).
 pub(super) const FULL_POOL: usize = 100;
@@ -23,7 +22,7 @@ pub(super) fn create(
     identity: &IdentityKeyPair,
     now: Timestamp,
     rng: &mut dyn CryptoRng,
-) -> Result<(ProtocolRecord, PreKeys), Stop> {
+) -> (ProtocolRecord, PreKeys) {
     let mut record = ProtocolRecord {
         signed_pre_key: signed_pre_key(protocol, identity, PreKeyId::new(1), now, rng),
         retired: None,
@@ -31,21 +30,19 @@ pub(super) fn create(
         next_pre_key: 1,
     };
     let mut pre_keys = PreKeys::default();
-    refill(&mut record, &mut pre_keys, rng)?;
-    Ok((record, pre_keys))
+    refill(&mut record, &mut pre_keys, rng);
+    (record, pre_keys)
 }
 
-/// Fills the pool up. Ids are never used again.
-pub(super) fn refill(
-    record: &mut ProtocolRecord,
-    pre_keys: &mut PreKeys,
-    rng: &mut dyn CryptoRng,
-) -> Result<(), Stop> {
-    while pre_keys.visible.len() < FULL_POOL {
-        let id = next_id(&mut record.next_pre_key)?;
-        pre_keys.visible.insert(id, KeyPair::generate(rng));
+/// Fills the pool up. No id is used again before all others were.
+pub(super) fn refill(record: &mut ProtocolRecord, pre_keys: &mut PreKeys, rng: &mut dyn CryptoRng) {
+    let PreKeys { visible, hidden } = pre_keys;
+    while visible.len() < FULL_POOL {
+        let id = next_id(&mut record.next_pre_key);
+        if !visible.contains_key(&id) && !hidden.contains_key(&id) {
+            visible.insert(id, KeyPair::generate(rng));
+        }
     }
-    Ok(())
 }
 
 /// Replaces the signed pre key; the one it replaces is kept for one more period.
@@ -56,8 +53,11 @@ pub(super) fn rotate(
     settings: &Settings,
     now: Timestamp,
     rng: &mut dyn CryptoRng,
-) -> Result<(), Stop> {
-    let id = next_id(&mut record.next_signed_pre_key)?;
+) {
+    let mut id = next_id(&mut record.next_signed_pre_key);
+    while record.signed_pre_key(id).is_some() {
+        id = next_id(&mut record.next_signed_pre_key);
+    }
     let fresh = signed_pre_key(protocol, identity, id, now, rng);
     let SignedPreKey { id, pair, .. } = core::mem::replace(&mut record.signed_pre_key, fresh);
     record.retired = Some(RetiredSignedPreKey {
@@ -65,15 +65,14 @@ pub(super) fn rotate(
         pair,
         expires: now + settings.rotation_period,
     });
-    Ok(())
 }
 
 /// The most pre keys that are hidden at a time, and the most key exchanges remembered for each. Beyond, the oldest go.
 const MAX_HIDDEN: usize = 1_000;
 const MAX_BASE_KEYS: usize = 32;
 
-/// Takes a pre key out of the pool after a key exchange has used it: for good, or hidden while a catch-up is open.
-pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey, hide: bool) {
+/// Takes a pre key out of the pool after a key exchange has used it: it is deleted, or kept unseen.
+pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey, used: UsedPreKey) {
     if let Some(hidden) = pre_keys.hidden.get_mut(&id) {
         hidden.base_keys.push(base_key);
         if hidden.base_keys.len() > MAX_BASE_KEYS {
@@ -81,13 +80,14 @@ pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey,
             pre_keys.hidden.remove(&id);
         }
     } else if let Some(pair) = pre_keys.visible.remove(&id)
-        && hide
+        && used != UsedPreKey::Delete
     {
         pre_keys.hidden.insert(
             id,
             HiddenPreKey {
                 pair,
                 base_keys: [base_key].into(),
+                kept: used == UsedPreKey::Keep,
             },
         );
         if pre_keys.hidden.len() > MAX_HIDDEN {
@@ -114,7 +114,7 @@ pub(super) fn bundle(identity: &IdentityKeyPair, record: &ProtocolRecord, pre_ke
     }
 }
 
-fn signed_pre_key(
+pub(super) fn signed_pre_key(
     protocol: &dyn Protocol,
     identity: &IdentityKeyPair,
     id: PreKeyId,
@@ -131,11 +131,101 @@ fn signed_pre_key(
     }
 }
 
-fn next_id(next: &mut u32) -> Result<PreKeyId, Stop> {
-    if *next > MAX_ID {
-        return Err(Error::Internal("the ids of pre keys are used up").into());
+/// The next id: after the last of all comes the first again.
+pub(super) fn next_id(next: &mut u32) -> PreKeyId {
+    let id = if (1..=MAX_ID).contains(next) { *next } else { 1 };
+    *next = id + 1;
+    PreKeyId::new(id)
+}
+
+/// The least that [`jump`] goes ahead: more than a copy is ever behind.
+const LEAST_JUMP: u32 = 1 << 20;
+
+/// Goes ahead of what was used since a copy was made: somewhere within half of all ids, so that the same copy put back
+/// twice does not go on at the same one.
+pub(super) fn jump(next: &mut u32, rng: &mut dyn CryptoRng) {
+    let ahead = LEAST_JUMP + (rng.next_u32() >> 2);
+    let sum = u64::from(*next) + u64::from(ahead);
+    // Ids begin with 1.
+    *next = u32::try_from((sum - 1) % u64::from(MAX_ID) + 1).unwrap_or(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::keys::testing::TestRng;
+    use crate::protocol::Omemo2;
+
+    fn ids(pre_keys: &PreKeys) -> Vec<u32> {
+        pre_keys.visible.keys().map(|id| id.get()).collect()
     }
-    let id = PreKeyId::new(*next);
-    *next += 1;
-    Ok(id)
+
+    #[test]
+    fn after_the_last_id_comes_the_first() {
+        for (next, expected) in [(1, 1), (MAX_ID, MAX_ID), (MAX_ID + 1, 1), (u32::MAX, 1), (0, 1)] {
+            let mut following = next;
+            assert_eq!(next_id(&mut following).get(), expected, "{next}");
+            assert_eq!(following, expected + 1);
+        }
+    }
+
+    #[test]
+    fn ids_in_use_are_passed_over() {
+        let rng = &mut TestRng::new(1);
+        let identity = IdentityKeyPair::generate(rng);
+        let (mut record, mut pre_keys) = create(&Omemo2, &identity, Timestamp::default(), rng);
+        assert_eq!(ids(&pre_keys), (1..=100).collect::<Vec<_>>());
+        let base_key = PublicKey::from_bytes([7; 32]);
+        consume(&mut pre_keys, PreKeyId::new(3), base_key, UsedPreKey::Keep);
+        consume(&mut pre_keys, PreKeyId::new(5), base_key, UsedPreKey::Delete);
+        record.next_pre_key = MAX_ID;
+        refill(&mut record, &mut pre_keys, rng);
+        let mut expected: Vec<_> = (1..=100).filter(|id| *id != 3).collect();
+        expected.push(MAX_ID);
+        assert_eq!(ids(&pre_keys), expected, "5 is free again, 3 is kept");
+
+        record.next_signed_pre_key = MAX_ID;
+        let settings = Settings::new(crate::BareJid::new("romeo@montague.lit").unwrap());
+        let mut rotated = || {
+            rotate(
+                &Omemo2,
+                &identity,
+                &mut record,
+                &settings,
+                Timestamp::default(),
+                rng,
+            );
+            record.signed_pre_key.id.get()
+        };
+        assert_eq!([rotated(), rotated()], [MAX_ID, 2], "1 is still kept");
+        record.next_signed_pre_key = MAX_ID;
+        let mut rotated = || {
+            rotate(
+                &Omemo2,
+                &identity,
+                &mut record,
+                &settings,
+                Timestamp::default(),
+                rng,
+            );
+            record.signed_pre_key.id.get()
+        };
+        assert_eq!([rotated(), rotated()], [1, 3], "the last and 2 are still kept");
+    }
+
+    #[test]
+    fn a_jump_leads_to_an_id_ahead() {
+        let rng = &mut TestRng::new(1);
+        for from in [1, 101, LEAST_JUMP, MAX_ID - 1, MAX_ID, MAX_ID + 1] {
+            for _ in 0..1_000 {
+                let mut next = from;
+                jump(&mut next, rng);
+                assert!((1..=MAX_ID).contains(&next));
+                let ahead = (u64::from(next) + u64::from(MAX_ID) - u64::from(from)) % u64::from(MAX_ID);
+                assert!((u64::from(LEAST_JUMP)..1 << 31).contains(&ahead), "{from} {next}");
+            }
+        }
+    }
 }

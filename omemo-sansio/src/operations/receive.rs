@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
 
-use super::key_exchange::{self, Origin};
+use super::key_exchange::{self, Origin, take_skipped};
 use super::mark;
 use crate::engine::{Env, Stop, View};
 use crate::error::DecryptFailure;
+use crate::keys::PublicKey;
 use crate::protocol::{Incoming, Message, Protocol};
-use crate::ratchet::{DecryptError, Session, SkippedKeys};
+use crate::ratchet::{DecryptError, Session};
 use crate::records::{Archive, MarkPlace, place};
 use crate::settings::Settings;
 
@@ -21,7 +22,8 @@ type Opened = Result<Zeroizing<Vec<u8>>, DecryptError>;
 const HEARTBEAT: u32 = 53;
 
 /// Decrypts a key element, in a session with the identity key that the message presents: that of its key exchange, or
-/// that of the live session. What follows from it is written to the view, unless it fails.
+/// that of the live session. What follows from it is written to the view, unless it fails. `None`: it was decrypted
+/// before.
 pub(super) fn receive(
     view: &mut View,
     env: &mut Env<'_>,
@@ -29,17 +31,17 @@ pub(super) fn receive(
     protocol: &dyn Protocol,
     origin: &Origin<'_>,
     incoming: &Incoming,
-) -> Result<Zeroizing<Vec<u8>>, Stop> {
+) -> Result<Option<Zeroizing<Vec<u8>>>, Stop> {
     let session = view.take::<Session>(&place::session(origin.jid, &origin.namespace, origin.device)?)?;
     let message = &incoming.message;
     match (&incoming.key_exchange, session) {
-        (Some(key_exchange), Some(session)) if session.opened_by(key_exchange) => {
+        (Some(key_exchange), Some(session)) if session.opened_by(protocol, key_exchange) => {
             in_live_session(view, env, settings, protocol, origin, session, message)
         }
         (Some(key_exchange), _) => {
-            let opened_by = |session: &Session| session.opened_by(key_exchange);
+            let opened_by = |session: &Session| session.opened_by(protocol, key_exchange);
             match in_archive(view, env, settings, protocol, origin, message, opened_by)? {
-                Some(outcome) => outcome.map_err(|error| failure(error).into()),
+                Some(opened) => unless_repeated(opened),
                 None => key_exchange::accept(view, env, settings, origin, key_exchange, message),
             }
         }
@@ -56,23 +58,35 @@ fn in_live_session(
     origin: &Origin<'_>,
     mut session: Session,
     message: &Message,
-) -> Result<Zeroizing<Vec<u8>>, Stop> {
+) -> Result<Option<Zeroizing<Vec<u8>>>, Stop> {
     let mut skipped = match session.needs_skipped_keys(message) {
         false => None,
         true => Some(take_skipped(view, origin)?),
     };
-    let received_before = session.receiving_chain_length();
+    let before = (session.peer_ratchet_key(), session.receiving_chain_length());
     let peer = session.peer_identity();
     let of_peer = |other: &Session| other.peer_identity() == peer;
-    let mut outcome = session.decrypt(protocol, message, skipped.as_mut(), settings.limits, &mut env.rng);
+    let mut outcome = session.decrypt(
+        protocol,
+        message,
+        skipped.as_mut(),
+        settings.limits.skipped_keys,
+        &mut env.rng,
+    );
     if let (Err(DecryptError::SkippedKeysNeeded), None) = (&outcome, &skipped) {
         // A message of a chain so old that the session does not remember it.
         skipped = Some(take_skipped(view, origin)?);
-        outcome = session.decrypt(protocol, message, skipped.as_mut(), settings.limits, &mut env.rng);
+        outcome = session.decrypt(
+            protocol,
+            message,
+            skipped.as_mut(),
+            settings.limits.skipped_keys,
+            &mut env.rng,
+        );
     }
     match outcome {
         Ok(plaintext) => {
-            owe_heartbeat(view, origin, &session, received_before)?;
+            owe_heartbeat(view, origin, &session, before)?;
             view.put(
                 &place::session(origin.jid, &origin.namespace, origin.device)?,
                 session,
@@ -80,21 +94,24 @@ fn in_live_session(
             if let Some(skipped) = skipped {
                 key_exchange::put_skipped(view, origin, skipped)?;
             }
-            Ok(plaintext)
+            Ok(Some(plaintext))
         }
-        Err(error @ DecryptError::AlreadyDecrypted) => Err(failure(error).into()),
+        Err(DecryptError::AlreadyDecrypted) => Ok(None),
         Err(error) => match in_archive(view, env, settings, protocol, origin, message, of_peer)? {
-            Some(Ok(plaintext)) => Ok(plaintext),
-            Some(Err(error @ DecryptError::AlreadyDecrypted)) => Err(failure(error).into()),
+            Some(Ok(plaintext)) => Ok(Some(plaintext)),
+            Some(Err(DecryptError::AlreadyDecrypted)) => Ok(None),
             _ => Err(failure(error).into()),
         },
     }
 }
 
-/// The skipped keys of the live session; loads their record if that was not foreseen.
-fn take_skipped(view: &mut View, origin: &Origin<'_>) -> Result<SkippedKeys, Stop> {
-    let key = place::skipped(origin.jid, &origin.namespace, origin.device)?;
-    Ok(view.take::<SkippedKeys>(&key)?.unwrap_or_default())
+/// A message that was decrypted before is no failure.
+pub(super) fn unless_repeated<T>(opened: Result<T, DecryptError>) -> Result<Option<T>, Stop> {
+    match opened {
+        Ok(opened) => Ok(Some(opened)),
+        Err(DecryptError::AlreadyDecrypted) => Ok(None),
+        Err(error) => Err(failure(error).into()),
+    }
 }
 
 /// Tries the sessions that were replaced: both sides may have opened one at the same time. The one that can decrypt
@@ -127,10 +144,13 @@ fn in_archive(
             continue;
         }
         let skipped = Some(&mut archived.skipped);
-        match archived
-            .session
-            .decrypt(protocol, message, skipped, settings.limits, &mut env.rng)
-        {
+        match archived.session.decrypt(
+            protocol,
+            message,
+            skipped,
+            settings.limits.skipped_keys,
+            &mut env.rng,
+        ) {
             Ok(plaintext) => {
                 let promoted = archive.sessions.remove(index);
                 view.put(&key, archive)?;
@@ -149,10 +169,16 @@ fn in_archive(
     Ok(outcome)
 }
 
-/// Owes the sender an empty message when its chain has grown long.
-fn owe_heartbeat(view: &mut View, origin: &Origin<'_>, session: &Session, before: u32) -> Result<(), Stop> {
+/// Owes the sender an empty message when its chain has grown long; `before` are the chain there was, and its length then.
+fn owe_heartbeat(
+    view: &mut View,
+    origin: &Origin<'_>,
+    session: &Session,
+    (chain, length): (PublicKey, u32),
+) -> Result<(), Stop> {
     let now = session.receiving_chain_length();
-    let before = if now > before { before } else { 0 };
+    let is_same = session.peer_ratchet_key() == chain;
+    let before = if is_same { length } else { 0 };
     let passed = |length: u32| length.saturating_sub(1) / HEARTBEAT;
     if passed(now) > passed(before) {
         mark(
@@ -164,9 +190,8 @@ fn owe_heartbeat(view: &mut View, origin: &Origin<'_>, session: &Session, before
 }
 
 /// What a failed session means for the message.
-pub(super) fn failure(error: DecryptError) -> DecryptFailure {
+fn failure(error: DecryptError) -> DecryptFailure {
     match error {
-        DecryptError::AlreadyDecrypted => DecryptFailure::AlreadyDecrypted,
         DecryptError::TooManySkipped { skipped, limit } => {
             DecryptFailure::TooManySkippedMessageKeys { skipped, limit }
         }

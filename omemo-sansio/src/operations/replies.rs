@@ -201,12 +201,9 @@ fn empty_message(
         (Some(session), None) => session,
         (None, None) => return Err(Error::Internal("a reply has neither session nor bundle").into()),
     };
+    let (payload, material) = protocol.encrypt_empty(&mut env.rng);
     let sealed = session
-        .encrypt(
-            protocol.as_ref(),
-            account.identity.public(),
-            protocol.empty_key_material().as_bytes(),
-        )
+        .encrypt(protocol.as_ref(), account.identity.public(), material.as_bytes())
         .map_err(|source| EncryptFailure::Session {
             device: *device,
             source,
@@ -221,11 +218,11 @@ fn empty_message(
         namespace: namespace.clone(),
         sender_device: account.device,
         recipients: [RecipientKeys {
-            jid: Some(jid.clone()),
+            jid: protocol.names_recipients().then(|| jid.clone()),
             keys: [element].into(),
         }]
         .into(),
-        payload: None,
+        payload,
     })
 }
 
@@ -238,6 +235,6 @@ fn identify(view: &mut View, reply: &Reply, bundle: &Bundle) -> Result<(), Stop>
         .devices
         .entry(reply.device)
         .or_default()
-        .identify(bundle.identity_key);
+        .correct(bundle.identity_key);
     view.put_changed(&key, contact)
 }

@@ -1,24 +1,57 @@
 //! Who sent a message: what is known of the device, what it claims, and what is recorded once that is authentic.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::decrypted::Sender;
-use super::device_list::{apply_downloaded, forget_records, keep_listed};
+use super::device_list::{Source, apply_downloaded, forget_records, keep_listed, may_relist};
 use super::key_exchange::Origin;
 use super::mark;
 use super::set_trust::{judge, meaning};
-use crate::Error;
 use crate::engine::{DownloadDeviceList, Env, Stop, View};
 use crate::error::{DecryptFailure, Inconsistency};
 use crate::keys::IdentityKey;
 use crate::protocol::Incoming;
 use crate::ratchet::Session;
-use crate::records::{AccountRecord, Contact, MarkPlace, place};
+use crate::records::{AccountRecord, Contact, Day, MarkPlace, place};
 use crate::settings::Settings;
 use crate::trust::Trust;
+use crate::{DeviceId, Error};
 
 /// How long a device that is not listed causes no further refresh of the contact's device list: a minute.
 const REFRESH_INTERVAL: u64 = 60;
+
+/// What is known of the sender.
+pub(super) struct KnownSender {
+    pub(super) contact: Contact,
+    /// The list that was taken in to find the device.
+    list: Option<TakenIn>,
+}
+
+/// What a device list has changed besides the contact.
+struct TakenIn {
+    forgotten: Vec<DeviceId>,
+    republish: bool,
+}
+
+impl KnownSender {
+    /// Whether a device list was taken in, which is kept however the message ends.
+    pub(super) fn has_news(&self) -> bool {
+        self.list.is_some()
+    }
+
+    /// Writes what the list has changed, again after an attempt was rolled back.
+    pub(super) fn put(&self, view: &mut View, settings: &Settings, origin: &Origin<'_>) -> Result<(), Stop> {
+        let Some(TakenIn { forgotten, republish }) = &self.list else {
+            return Ok(());
+        };
+        forget_records(view, settings, origin.jid, forgotten)?;
+        if *republish {
+            mark(view, &MarkPlace::Devices(origin.namespace.clone()))?;
+        }
+        view.put_changed(&place::contact(origin.jid)?, self.contact.clone())
+    }
+}
 
 /// What is known of the sender. A device that is not listed causes one refresh of the list, at most once a minute.
 pub(super) fn known_sender(
@@ -27,25 +60,19 @@ pub(super) fn known_sender(
     settings: &Settings,
     account: &AccountRecord,
     origin: &Origin<'_>,
-) -> Result<Contact, Stop> {
+) -> Result<KnownSender, Stop> {
     let Origin {
         jid,
         device,
         namespace,
     } = origin;
-    let key = place::contact(jid)?;
-    let mut contact = view.take::<Contact>(&key)?.unwrap_or_default();
+    let mut contact = view.take::<Contact>(&place::contact(jid)?)?.unwrap_or_default();
     if contact.devices.contains_key(device) {
-        return Ok(contact);
+        return Ok(KnownSender { contact, list: None });
     }
     let not_found = || DecryptFailure::SenderNotFound(*device);
-    let refreshed = contact.refreshed.get(namespace);
-    if refreshed.is_some_and(|at| env.now - *at < REFRESH_INTERVAL) {
+    let Some(request) = lacking_list(&contact, env, origin) else {
         return Err(not_found().into());
-    }
-    let request = DownloadDeviceList {
-        namespace: namespace.clone(),
-        jid: (*jid).clone(),
     };
     let Some(answer) = view.device_list(request)? else {
         return Err(Stop::Need);
@@ -55,16 +82,43 @@ pub(super) fn known_sender(
         source,
     })?;
     let list = list.unwrap_or_default();
-    let change = apply_downloaded(&mut contact, namespace, &list, env.now);
-    forget_records(view, settings, jid, &change.forgotten)?;
-    if *jid == &settings.jid && keep_listed(&mut contact, account, namespace) {
-        mark(view, &MarkPlace::Devices(namespace.clone()))?;
+    let source = Source::new(settings, Some(account.device), jid, namespace, env.now);
+    let forgotten = apply_downloaded(&mut contact, &source, &list).met;
+    let republish = *jid == &settings.jid
+        && keep_listed(&mut contact, account, &source, &list)
+        && may_relist(&mut contact, namespace, env.now);
+    let known = KnownSender {
+        contact,
+        list: Some(TakenIn { forgotten, republish }),
+    };
+    known.put(view, settings, origin)?;
+    if known.contact.devices.contains_key(device) {
+        Ok(known)
+    } else {
+        Err(Stop::FailKeeping(not_found().into()))
     }
-    if contact.devices.contains_key(device) {
-        return Ok(contact);
+}
+
+/// The device list that has to be looked at to find the sender.
+fn lacking_list(contact: &Contact, env: &Env<'_>, origin: &Origin<'_>) -> Option<DownloadDeviceList> {
+    let refreshed = contact.refreshed.get(&origin.namespace);
+    let due = refreshed.is_none_or(|at| env.now - *at >= REFRESH_INTERVAL);
+    let lacking = due && !contact.devices.contains_key(&origin.device);
+    lacking.then(|| DownloadDeviceList {
+        namespace: origin.namespace.clone(),
+        jid: origin.jid.clone(),
+    })
+}
+
+/// Notes down that the sender's device list will be needed, if it will, without stopping yet.
+pub(super) fn want_device_list(view: &mut View, env: &Env<'_>, origin: &Origin<'_>) -> Result<(), Stop> {
+    let contact = view
+        .read::<Contact>(&place::contact(origin.jid)?)?
+        .unwrap_or_default();
+    if let Some(request) = lacking_list(&contact, env, origin) {
+        view.device_list(request)?;
     }
-    view.put_changed(&key, contact)?;
-    Err(Stop::FailKeeping(not_found().into()))
+    Ok(())
 }
 
 /// The identity key the message claims: that of its key exchange, or that of the session.
@@ -108,8 +162,10 @@ pub(super) fn check_identity(
     Ok(())
 }
 
-/// Records what the message has proved: the identity key of the device, and the level the key gets at first use.
+/// Records what the message has proved: the identity key of the device, the level the key gets at first use, and that the
+/// device said something today.
 pub(super) fn record(
+    env: &Env<'_>,
     settings: &Settings,
     origin: &Origin<'_>,
     contact: &mut Contact,
@@ -119,15 +175,18 @@ pub(super) fn record(
     if device.identity.is_none() {
         device.identify(identity_key);
     }
+    device.heard = device.heard.max(Some(Day::of(env.now)));
     let (trust, first_level) = judge(settings, origin.jid, &identity_key, &contact.trust)?;
     if let Some(level) = first_level {
         contact.trust.insert(identity_key.curve25519(), level);
     }
     let level = contact.trust.get(&identity_key.curve25519()).cloned();
+    // The same key, by the form that is known best: a legacy key exchange has no sign.
+    let known = contact.device(origin.device).and_then(|device| device.identity);
     Ok(Sender {
         jid: origin.jid.clone(),
         device: origin.device,
-        identity_key,
+        identity_key: known.unwrap_or(identity_key),
         trust,
         level,
     })

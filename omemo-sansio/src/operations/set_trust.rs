@@ -3,15 +3,17 @@
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 
-use crate::engine::{Stop, View};
+use super::automatic_trust::{self, Decided};
+use crate::engine::{Env, Stop, View};
 use crate::keys::{IdentityKey, PublicKey};
-use crate::records::{Contact, place};
+use crate::records::{Contact, Map, place};
 use crate::settings::Settings;
 use crate::trust::{Trust, TrustLevel};
 use crate::{BareJid, Error};
 
 pub(super) fn set_trust(
     view: &mut View,
+    env: &Env<'_>,
     settings: &Settings,
     jid: &BareJid,
     identity_key: &IdentityKey,
@@ -21,8 +23,14 @@ pub(super) fn set_trust(
     let key = place::contact(jid)?;
     view.require([key.clone()])?;
     let mut contact = view.take::<Contact>(&key)?.unwrap_or_default();
-    contact.trust.insert(identity_key.curve25519(), level.clone());
-    view.put_changed(&key, contact)
+    let before = contact.trust.insert(identity_key.curve25519(), level.clone());
+    view.put_changed(&key, contact)?;
+    let decided = Decided {
+        jid: jid.clone(),
+        key: identity_key.curve25519(),
+        before,
+    };
+    automatic_trust::decided(view, env, settings, &[decided])
 }
 
 /// What a level means to the policy.
@@ -39,12 +47,13 @@ pub(super) fn judge(
     settings: &Settings,
     jid: &BareJid,
     identity_key: &IdentityKey,
-    before: &BTreeMap<PublicKey, TrustLevel>,
+    before: &Map<PublicKey, TrustLevel>,
 ) -> Result<(Trust, Option<TrustLevel>), Stop> {
     if let Some(level) = before.get(&identity_key.curve25519()) {
         return Ok((meaning(settings, level)?, None));
     }
-    match settings.trust.first_use(jid, before) {
+    let before: BTreeMap<_, _> = before.iter().map(|(key, level)| (*key, level.clone())).collect();
+    match settings.trust.first_use(jid, &before) {
         Some(level) => Ok((meaning(settings, &level)?, Some(level))),
         None => Ok((Trust::Undecided, None)),
     }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The key that a message's payload is encrypted with, and the tag that authenticates it: what the double ratchet
@@ -44,17 +45,21 @@ impl KeyMaterial {
         self.split().1
     }
 
-    /// Whether it is what an empty message carries: a key, but no tag of a payload.
-    pub fn is_empty_message(&self) -> bool {
-        self.tag().is_empty()
-    }
-
     fn split(&self) -> (&[u8], &[u8]) {
         self.bytes
             .split_at_checked(self.key_length)
             .unwrap_or((&self.bytes, &[]))
     }
 }
+
+/// Compared in constant time; only the lengths are no secret.
+impl PartialEq for KeyMaterial {
+    fn eq(&self, other: &Self) -> bool {
+        self.key_length == other.key_length && bool::from(self.bytes.ct_eq(&other.bytes))
+    }
+}
+
+impl Eq for KeyMaterial {}
 
 impl fmt::Debug for KeyMaterial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,6 +78,9 @@ pub enum PayloadError {
     /// What the session carried is not key material of the protocol; its length in bytes.
     #[error("key material of {0} bytes")]
     KeyMaterialLength(usize),
+    /// The initialisation vector is missing or has a length that none has; its length in bytes.
+    #[error("an initialisation vector of {0} bytes")]
+    IvLength(usize),
     /// There is a payload, but the key material is that of an empty message.
     #[error("the key material is that of an empty message")]
     NoTag,
@@ -85,4 +93,22 @@ pub enum PayloadError {
     /// The payload is authentic, and still not what the protocol describes: its sender is faulty.
     #[error("the payload is malformed")]
     Malformed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_material_is_equal_by_key_and_tag() {
+        let material = KeyMaterial::new(&[1; 16], &[2; 16]);
+        assert!(material == KeyMaterial::new(&[1; 16], &[2; 16]));
+        assert!(material != KeyMaterial::new(&[1; 16], &[3; 16]));
+        assert!(material != KeyMaterial::new(&[1; 16], &[]));
+        let same_bytes = KeyMaterial::new(&[&[1; 16][..], &[2]].concat(), &[2; 15]);
+        assert!(
+            material != same_bytes,
+            "where the key ends and the tag begins is part of it"
+        );
+    }
 }

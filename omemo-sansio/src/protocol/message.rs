@@ -117,6 +117,20 @@ pub enum WireError {
         /// Its length.
         length: usize,
     },
+    /// The version is not 3 (legacy); the byte that states it.
+    #[error("the key element has version byte {0:#04x}")]
+    Version(u8),
+    /// A public key does not begin with the byte of its type (legacy).
+    #[error("the key element's {field} has the key type {found}")]
+    KeyType {
+        /// The field.
+        field: &'static str,
+        /// The byte it begins with, instead of 5.
+        found: u8,
+    },
+    /// The base key of a key exchange is none that a sender draws: it is not in the group, or not written as it is there.
+    #[error("the base key is none that a sender draws")]
+    BaseKey,
     /// The identity key is not valid.
     #[error("the identity key is invalid")]
     IdentityKey(#[from] InvalidKey),

@@ -3,6 +3,7 @@
 mod associated_data;
 mod cipher;
 mod key_material;
+mod legacy;
 mod message;
 mod omemo2;
 
@@ -18,6 +19,7 @@ use crate::{Namespace, Payload, PublicSignedPreKey};
 pub use associated_data::{AssociatedData, Role};
 pub(crate) use cipher::CipherKeys;
 pub use key_material::{KeyMaterial, PayloadError};
+pub use legacy::Legacy;
 pub use message::{Header, Incoming, KeyExchange, MAX_KEY_ELEMENT, Message, WireError};
 pub use omemo2::Omemo2;
 
@@ -30,6 +32,14 @@ pub trait Protocol: Debug + Send + Sync + 'static {
 
     /// Whether its device lists carry labels.
     fn supports_labels(&self) -> bool;
+
+    /// Whether its key elements are grouped by the account they are for. Where they are not, several may have the id of
+    /// this device.
+    fn names_recipients(&self) -> bool;
+
+    /// Whether its key exchanges hold the identity key in its Ed25519 form. Where they hold the Curve25519 form, the sign
+    /// that [`KeyExchange::identity_key`] has is a guess.
+    fn presents_ed25519(&self) -> bool;
 
     /// What it feeds into HKDF to keep derived keys apart.
     fn kdf_info(&self) -> &'static KdfInfo;
@@ -99,16 +109,16 @@ pub trait Protocol: Debug + Send + Sync + 'static {
         key_material: &KeyMaterial,
     ) -> Result<Zeroizing<Vec<u8>>, PayloadError>;
 
-    /// Whether a message may come without payload, given the key material its session carried. Where it may not, somebody
-    /// has taken the payload away, and the key must not be spent on what is left.
+    /// What a message without payload is, given the key material its session carried. Where there must have been one,
+    /// somebody has taken it away, and the key must not be spent on what is left.
     ///
     /// # Errors
     ///
     /// [`PayloadError::NoPayload`] if the key material is that of a payload.
-    fn without_payload(&self, key_material: &KeyMaterial) -> Result<(), PayloadError>;
+    fn without_payload(&self, key_material: &KeyMaterial) -> Result<WithoutPayload, PayloadError>;
 
-    /// What an empty message, which has no payload, carries instead of a content key.
-    fn empty_key_material(&self) -> KeyMaterial;
+    /// What an empty message carries instead of a content key, and what stands in place of its payload.
+    fn encrypt_empty(&self, rng: &mut dyn CryptoRng) -> (Option<Payload>, KeyMaterial);
 
     /// Reads the key material that a session decrypted.
     ///
@@ -127,4 +137,13 @@ pub struct KdfInfo {
     pub root_chain: &'static [u8],
     /// For the keys that encrypt and authenticate one message.
     pub message_keys: &'static [u8],
+}
+
+/// What a message without payload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutPayload {
+    /// Nothing but a step of the ratchet.
+    Empty,
+    /// A step of the ratchet and, maybe, a key that the sender means to use elsewhere: nothing tells the two apart.
+    KeyTransport,
 }

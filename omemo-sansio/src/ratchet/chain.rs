@@ -44,7 +44,7 @@ impl Chain {
         Self { key, next: 0 }
     }
 
-    #[cfg(any(test, feature = "hazmat"))]
+    /// A chain that has had `next` messages.
     pub(super) fn resume(key: ChainKey, next: u32) -> Self {
         Self { key, next }
     }
@@ -70,6 +70,13 @@ impl Chain {
         let Self { key, next } = self;
         writer.bytes(key.as_bytes());
         writer.u32(*next);
+    }
+
+    /// Writes what [`encode`](Self::encode) writes in place of another chain.
+    pub(super) fn write_to(&self, place: &mut [u8]) {
+        let Self { key, next } = self;
+        let bytes = key.as_bytes().iter().copied().chain(next.to_be_bytes());
+        place.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, RecordError> {

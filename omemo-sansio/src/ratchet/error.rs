@@ -32,10 +32,10 @@ pub enum EncryptError {
 #[non_exhaustive]
 pub enum DecryptError {
     /// The message's key was used before, so that it is a repetition; or it was skipped so long ago that its key was
-    /// dropped (see [`Limits::per_session`](super::Limits::per_session)).
+    /// dropped (see [`SkipLimits::per_session`](super::SkipLimits::per_session)).
     #[error("the message was decrypted before")]
     AlreadyDecrypted,
-    /// The message skips more keys of a chain than [`Limits::per_message`](super::Limits::per_message) allows.
+    /// The message skips more keys of a chain than [`SkipLimits::per_message`](super::SkipLimits::per_message) allows.
     #[error("the message skips {skipped} keys, more than {limit}")]
     TooManySkipped {
         /// How many it skips.

@@ -4,15 +4,14 @@ use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
 
-use super::chain::{Chain, ChainKey};
-use super::history::History;
+use super::chain::Chain;
 use super::key_agreement::{self, Agreements, TheirKeys};
-use super::message_key::MessageKey;
+use super::parts::{ChainParts, SessionParts, SkippedPart};
 use super::receive::Step;
 use super::root_key::RootKey;
 use super::session::{Origin, Session};
 use super::skipped::SkippedKey;
-use super::{Accepted, DecryptError, Limits, OwnKeys, SkippedKeys};
+use super::{Accepted, DecryptError, OwnKeys, SkipLimits, SkippedKeys};
 use crate::keys::curve::Point;
 use crate::keys::{IdentityKey, IdentityKeyPair, KeyPair, NonContributory, PublicKey, Secret};
 use crate::protocol::{AssociatedData, KeyExchange, Message, Protocol, Role};
@@ -178,38 +177,23 @@ impl SessionState {
             confirmed,
             ratchet,
         } = self;
-        let mut skipped = SkippedKeys::default();
-        for SkippedState {
-            ratchet_key,
-            n,
-            message_key,
-        } in ratchet.skipped
-        {
-            let key = MessageKey::new(Secret::copy(&message_key));
-            skipped.add(&ratchet_key, Vec::from([SkippedKey { n, key }]), u32::MAX);
-        }
-        let session = Session {
-            origin: Origin {
-                created,
-                role,
-                peer,
-                associated_data,
-                pre_key,
-                signed_pre_key,
-                base_key,
-            },
+        let parts = SessionParts {
+            role,
+            peer,
+            associated_data,
+            pre_key,
+            signed_pre_key,
+            base_key,
             confirmed,
-            root_key: RootKey::new(Secret::copy(&ratchet.root_key)),
             own_ratchet: KeyPair::from_secret(ratchet.own_ratchet_secret),
-            sending: ratchet.sending_chain.import(),
-            previous_sending: ratchet.previous_sending_chain_length,
             peer_ratchet: ratchet.peer_ratchet_key,
-            receiving: ratchet.receiving_chain.map(ChainState::import),
-            history: History::default(),
-            past_end: None,
-            skipped: skipped.count(),
+            root_key: ratchet.root_key.into(),
+            sending: ratchet.sending_chain.parts(),
+            receiving: ratchet.receiving_chain.map(ChainState::parts),
+            previous_sending: ratchet.previous_sending_chain_length,
+            skipped: ratchet.skipped.into_iter().map(SkippedState::part).collect(),
         };
-        (session, skipped)
+        parts.assemble(created, u32::MAX)
     }
 }
 
@@ -221,8 +205,11 @@ impl ChainState {
         }
     }
 
-    fn import(self) -> Chain {
-        Chain::resume(ChainKey::new(Secret::copy(&self.key)), self.length)
+    fn parts(self) -> ChainParts {
+        ChainParts {
+            length: self.length,
+            key: self.key.into(),
+        }
     }
 }
 
@@ -232,6 +219,14 @@ impl SkippedState {
             ratchet_key: *ratchet_key,
             n: skipped.n,
             message_key: *skipped.key.as_bytes(),
+        }
+    }
+
+    fn part(self) -> SkippedPart {
+        SkippedPart {
+            ratchet_key: self.ratchet_key,
+            n: self.n,
+            message_key: self.message_key.into(),
         }
     }
 }
@@ -281,7 +276,7 @@ impl RatchetSecret {
         protocol: &dyn Protocol,
         signed_pre_key: &KeyPair,
         message: &Message,
-        limits: Limits,
+        limits: SkipLimits,
         rng: &mut dyn CryptoRng,
     ) -> Result<Accepted, DecryptError> {
         let header = message.header();

@@ -23,7 +23,7 @@ impl MessageKey {
         Self(secret)
     }
 
-    #[cfg(feature = "hazmat")]
+    #[cfg(any(test, feature = "hazmat"))]
     pub(super) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -4,6 +4,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::chain::Chain;
 use super::history::History;
@@ -11,7 +12,7 @@ use super::key_agreement::{self, TheirKeys};
 use super::receive::Step;
 use super::root_key::RootKey;
 use super::session::{Origin, Session};
-use super::{DecryptError, KeyExchangeError, Limits, SkippedKeys};
+use super::{DecryptError, KeyExchangeError, SkipLimits, SkippedKeys};
 use crate::keys::curve::Point;
 use crate::keys::{IdentityKeyPair, KeyPair, NonContributory, PublicKey, Secret};
 use crate::protocol::{KeyExchange, Message, Protocol, Role};
@@ -29,7 +30,6 @@ pub struct OwnKeys<'a> {
 }
 
 /// A session that a key exchange opened, with what its message brought.
-#[derive(Debug)]
 pub struct Accepted {
     /// The session.
     pub session: Session,
@@ -37,6 +37,20 @@ pub struct Accepted {
     pub skipped: SkippedKeys,
     /// What was encrypted.
     pub plaintext: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            session,
+            skipped,
+            plaintext: _,
+        } = self;
+        f.debug_struct("Accepted")
+            .field("session", session)
+            .field("skipped", skipped)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -109,6 +123,7 @@ impl Session {
             receiving: None,
             history: History::default(),
             past_end: None,
+            counts_short: false,
             skipped: 0,
         })
     }
@@ -124,7 +139,7 @@ impl Session {
         own: OwnKeys<'_>,
         key_exchange: &KeyExchange,
         message: &Message,
-        limits: Limits,
+        limits: SkipLimits,
         now: Timestamp,
         rng: &mut dyn CryptoRng,
     ) -> Result<Accepted, DecryptError> {
@@ -158,7 +173,7 @@ impl Session {
         origin: Origin,
         step: Step,
         message: &Message,
-        limits: Limits,
+        limits: SkipLimits,
         rng: &mut dyn CryptoRng,
     ) -> Result<Accepted, DecryptError> {
         let peer_ratchet = message.header().ratchet_key;
@@ -178,6 +193,7 @@ impl Session {
             receiving: Some(step.run.chain),
             history: History::default(),
             past_end: None,
+            counts_short: false,
             skipped: skipped.count(),
         };
         Ok(Accepted {

@@ -9,11 +9,12 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::chain::Chain;
+use super::history::ChainId;
 use super::message_key::MessageKey;
 use super::root_key::RootKey;
 use super::session::{PastEnd, Session};
 use super::skipped::{Position, SkippedKey};
-use super::{DecryptError, Limits, SkippedKeys};
+use super::{DecryptError, SkipLimits, SkippedKeys};
 use crate::keys::curve::Point;
 use crate::keys::{KeyPair, PublicKey, SharedSecret};
 use crate::protocol::{Header, Message, Protocol};
@@ -24,7 +25,7 @@ enum Place {
     Ahead,
     /// One there was, the current one included, before its end.
     Behind,
-    /// The message past the announced end of the previous chain, whose key is kept apart.
+    /// The message past the announced end of its chain, whose key is kept apart.
     PastEnd,
     /// A chain that is not known: a new one, or one that was forgotten.
     Unknown,
@@ -51,7 +52,7 @@ impl Session {
                 let left_over = self
                     .receiving
                     .as_ref()
-                    .is_some_and(|chain| chain.next() < header.pn);
+                    .is_some_and(|chain| chain.next() < self.end(header));
                 header.n > 0 || left_over
             }
         }
@@ -71,7 +72,7 @@ impl Session {
         protocol: &dyn Protocol,
         message: &Message,
         skipped: Option<&mut SkippedKeys>,
-        limits: Limits,
+        limits: SkipLimits,
         rng: &mut dyn CryptoRng,
     ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
         if skipped.is_none() && self.needs_skipped_keys(message) {
@@ -92,11 +93,17 @@ impl Session {
                 Place::Ahead
             };
         }
-        match (self.history.age(&header.ratchet_key), &self.past_end) {
-            (Some(0), Some(past_end)) if past_end.n == header.n => Place::PastEnd,
-            (Some(_), _) => Place::Behind,
-            (None, _) => Place::Unknown,
+        let chain = ChainId::of(&header.ratchet_key);
+        match &self.past_end {
+            Some(past_end) if (past_end.chain, past_end.n) == (chain, header.n) => Place::PastEnd,
+            _ if self.history.contains(chain) => Place::Behind,
+            _ => Place::Unknown,
         }
+    }
+
+    /// Where the previous chain ends, if the message begins a new one: how many messages it has had.
+    fn end(&self, header: &Header) -> u32 {
+        header.pn.saturating_add(u32::from(self.counts_short))
     }
 
     /// Finds the key and decrypts; changes nothing.
@@ -105,7 +112,7 @@ impl Session {
         protocol: &dyn Protocol,
         message: &Message,
         skipped: Option<&SkippedKeys>,
-        limits: Limits,
+        limits: SkipLimits,
     ) -> Result<(Zeroizing<Vec<u8>>, Change), DecryptError> {
         let header = message.header();
         let open = |key: &MessageKey| {
@@ -150,7 +157,7 @@ impl Session {
         protocol: &dyn Protocol,
         ending: Option<&Chain>,
         header: &Header,
-        limits: Limits,
+        limits: SkipLimits,
     ) -> Result<Step, DecryptError> {
         limits.allow(header.n)?;
         let peer_ratchet = Point::new(&header.ratchet_key);
@@ -172,7 +179,7 @@ impl Session {
         header: &Header,
         change: Change,
         mut skipped: Option<&mut SkippedKeys>,
-        limits: Limits,
+        limits: SkipLimits,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), DecryptError> {
         let mut keep = |ratchet_key: &PublicKey, keys| {
@@ -187,26 +194,12 @@ impl Session {
             }
             Change::Step(step) => {
                 let answer = step.answer(protocol, rng)?;
-                let Step { run, left_over, .. } = *step;
-                if self.receiving.is_some() {
-                    self.history.push(&self.peer_ratchet);
-                }
-                self.past_end = left_over.map(|left_over| {
-                    keep(&self.peer_ratchet, left_over.skipped);
-                    PastEnd {
-                        n: header.pn,
-                        key: left_over.key,
-                    }
-                });
-                keep(&header.ratchet_key, run.skipped);
-                self.previous_sending = self.sending.next();
-                self.root_key = answer.root_key;
-                self.own_ratchet = answer.own_ratchet;
-                self.sending = answer.sending;
-                self.peer_ratchet = header.ratchet_key;
-                self.receiving = Some(run.chain);
+                self.turn(header, *step, answer, keep);
             }
-            Change::TakePastEnd => self.past_end = None,
+            Change::TakePastEnd => {
+                self.past_end = None;
+                self.counts_short = true;
+            }
             Change::TakeSkipped(position) => {
                 if let Some(skipped) = &mut skipped {
                     skipped.remove(position);
@@ -219,6 +212,37 @@ impl Session {
         self.confirmed = true;
         Ok(())
     }
+
+    /// Ends the receiving chain and begins the next, and the sending chain that answers it.
+    fn turn(
+        &mut self,
+        header: &Header,
+        step: Step,
+        answer: Answer,
+        mut keep: impl FnMut(&PublicKey, Vec<SkippedKey>),
+    ) {
+        let ended = ChainId::of(&self.peer_ratchet);
+        if let Some(ending) = &self.receiving {
+            self.history.push(ended);
+            self.counts_short |= ending.next() > header.pn;
+        }
+        if let Some(Run { mut skipped, key, .. }) = step.left_over {
+            let n = header.pn;
+            if self.counts_short {
+                skipped.push(SkippedKey { n, key });
+            } else {
+                self.past_end = Some(PastEnd { chain: ended, n, key });
+            }
+            keep(&self.peer_ratchet, skipped);
+        }
+        keep(&header.ratchet_key, step.run.skipped);
+        self.previous_sending = self.sending.next();
+        self.root_key = answer.root_key;
+        self.own_ratchet = answer.own_ratchet;
+        self.sending = answer.sending;
+        self.peer_ratchet = header.ratchet_key;
+        self.receiving = Some(step.run.chain);
+    }
 }
 
 /// A chain run up to a message: the keys before it, its own, and the chain after it.
@@ -230,7 +254,7 @@ pub(super) struct Run {
 
 impl Run {
     /// Runs to message `n`, which the chain has not reached yet. Does nothing if it is too far.
-    fn new(chain: &Chain, n: u32, limits: Limits) -> Result<Self, DecryptError> {
+    fn new(chain: &Chain, n: u32, limits: SkipLimits) -> Result<Self, DecryptError> {
         let count = n.saturating_sub(chain.next());
         limits.allow(count)?;
         let mut skipped = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
@@ -268,7 +292,7 @@ impl Step {
         (peer_ratchet, shared): (Point, SharedSecret),
         ending: Option<&Chain>,
         header: &Header,
-        limits: Limits,
+        limits: SkipLimits,
     ) -> Result<Self, DecryptError> {
         // What is too far behind is given up: refusing the message would end the session for good.
         let left_over = ending

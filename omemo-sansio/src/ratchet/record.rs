@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::chain::Chain;
-use super::history::History;
+use super::history::{ChainId, History};
 use super::message_key::MessageKey;
 use super::root_key::RootKey;
 use super::session::{Origin, PastEnd, Session};
@@ -14,10 +14,36 @@ use crate::protocol::{AssociatedData, Role};
 use crate::records::codec::{Reader, Writer};
 use crate::{PreKeyId, RecordError};
 
-const VERSION: u8 = 1;
+/// 2: which chain the key past an end is of, and whether the other side counts its chains too short.
+const VERSION: u8 = 2;
 
-/// The most bytes a record has: 490. Every field has a fixed length or a bound.
+/// The most bytes a record has: 499. Every field has a fixed length or a bound.
 const CAPACITY: usize = 512;
+
+/// What a record begins with, as far as encrypting needs it: all that comes before the sending chain but the secrets.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) origin: Origin,
+    pub(super) confirmed: bool,
+    pub(super) ratchet_key: PublicKey,
+}
+
+impl Head {
+    /// Reads it; the reader is left where the sending chain begins.
+    pub(super) fn read(bytes: &[u8]) -> Result<(Reader<'_>, Self), RecordError> {
+        let (mut reader, _) = Reader::any_version(bytes, VERSION)?;
+        let origin = Origin::decode(&mut reader)?;
+        let confirmed = reader.flag()?;
+        RootKey::skip(&mut reader)?;
+        let ratchet_key = KeyPair::decode_public(&mut reader)?;
+        let head = Self {
+            origin,
+            confirmed,
+            ratchet_key,
+        };
+        Ok((reader, head))
+    }
+}
 
 impl Session {
     /// The record's bytes, at most 512.
@@ -33,6 +59,7 @@ impl Session {
             receiving,
             history,
             past_end,
+            counts_short,
             skipped,
         } = self;
         let mut writer = Writer::new(VERSION, CAPACITY);
@@ -52,6 +79,7 @@ impl Session {
         if let Some(past_end) = past_end {
             past_end.encode(&mut writer);
         }
+        writer.flag(*counts_short);
         writer.u32(*skipped);
         writer.finish()
     }
@@ -62,22 +90,34 @@ impl Session {
     ///
     /// [`RecordError`] if the bytes are not such a record.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut reader = Reader::new(bytes, VERSION)?;
-        let session = Self {
-            origin: Origin::decode(&mut reader)?,
-            confirmed: reader.flag()?,
-            root_key: RootKey::decode(&mut reader)?,
-            own_ratchet: KeyPair::decode(&mut reader)?,
-            sending: Chain::decode(&mut reader)?,
-            previous_sending: reader.u32()?,
-            peer_ratchet: PublicKey::from_bytes(reader.array()?),
-            receiving: optional(&mut reader, Chain::decode)?,
-            history: History::decode(&mut reader)?,
-            past_end: optional(&mut reader, PastEnd::decode)?,
-            skipped: reader.u32()?,
-        };
+        let (mut reader, version) = Reader::any_version(bytes, VERSION)?;
+        let origin = Origin::decode(&mut reader)?;
+        let confirmed = reader.flag()?;
+        let root_key = RootKey::decode(&mut reader)?;
+        let own_ratchet = KeyPair::decode(&mut reader)?;
+        let sending = Chain::decode(&mut reader)?;
+        let previous_sending = reader.u32()?;
+        let peer_ratchet = PublicKey::from_bytes(reader.array()?);
+        let receiving = optional(&mut reader, Chain::decode)?;
+        let history = History::decode(&mut reader)?;
+        let past_end = optional(&mut reader, |reader| PastEnd::decode(reader, version, &history))?;
+        let counts_short = version > 1 && reader.flag()?;
+        let skipped = reader.u32()?;
         reader.finish()?;
-        Ok(session)
+        Ok(Self {
+            origin,
+            confirmed,
+            root_key,
+            own_ratchet,
+            sending,
+            previous_sending,
+            peer_ratchet,
+            receiving,
+            history,
+            past_end,
+            counts_short,
+            skipped,
+        })
     }
 }
 
@@ -125,13 +165,21 @@ impl Origin {
 
 impl PastEnd {
     fn encode(&self, writer: &mut Writer) {
-        let Self { n, key } = self;
+        let Self { chain, n, key } = self;
+        chain.encode(writer);
         writer.u32(*n);
         key.encode(writer);
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
+    fn decode(reader: &mut Reader<'_>, version: u8, history: &History) -> Result<Self, RecordError> {
+        let chain = if version > 1 {
+            ChainId::decode(reader)?
+        } else {
+            // It was always of the chain before the current one.
+            history.newest().ok_or(RecordError::Invalid("past end"))?
+        };
         Ok(Self {
+            chain,
             n: reader.u32()?,
             key: MessageKey::decode(reader)?,
         })

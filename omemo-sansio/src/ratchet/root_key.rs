@@ -15,7 +15,7 @@ impl RootKey {
         Self(secret)
     }
 
-    #[cfg(feature = "hazmat")]
+    #[cfg(any(test, feature = "hazmat"))]
     pub(super) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -32,6 +32,11 @@ impl RootKey {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         writer.bytes(&*self.0);
+    }
+
+    /// Goes past what [`encode`](Self::encode) wrote.
+    pub(super) fn skip(reader: &mut Reader<'_>) -> Result<(), RecordError> {
+        reader.take(32).map(drop)
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, RecordError> {

@@ -114,7 +114,7 @@ impl SkippedKeys {
     }
 
     /// Every key, oldest first.
-    #[cfg(feature = "hazmat")]
+    #[cfg(any(test, feature = "hazmat"))]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&PublicKey, &SkippedKey)> {
         self.chains
             .iter()

@@ -1,11 +1,10 @@
 //! How records are written: a version byte, then fields of fixed or prefixed length, in order.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
 
-use crate::Timestamp;
+use crate::{BareJid, Namespace, Timestamp};
 
 /// Why a record cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +96,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Begins with the version byte, which must be 1 to `newest`.
+    pub(crate) fn any_version(bytes: &'a [u8], newest: u8) -> Result<(Self, u8), RecordError> {
+        let mut reader = Self(bytes);
+        match reader.u8()? {
+            found if (1..=newest).contains(&found) => Ok((reader, found)),
+            found => Err(RecordError::Version(found)),
+        }
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], RecordError> {
         let (head, tail) = self.0.split_at_checked(count).ok_or(RecordError::Truncated)?;
         self.0 = tail;
@@ -143,12 +156,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn text(&mut self) -> Result<String, RecordError> {
+    pub(crate) fn text(&mut self) -> Result<&'a str, RecordError> {
         let length = self.length()?;
         let bytes = self.take(length)?;
-        core::str::from_utf8(bytes)
-            .map(String::from)
-            .map_err(|_| RecordError::Invalid("text"))
+        core::str::from_utf8(bytes).map_err(|_| RecordError::Invalid("text"))
+    }
+
+    pub(crate) fn jid(&mut self) -> Result<BareJid, RecordError> {
+        BareJid::new(self.text()?).map_err(|_| RecordError::Invalid("JID"))
+    }
+
+    pub(crate) fn namespace(&mut self) -> Result<Namespace, RecordError> {
+        Namespace::stored(self.text()?).ok_or(RecordError::Invalid("namespace"))
     }
 
     pub(crate) fn finish(self) -> Result<(), RecordError> {

@@ -1,7 +1,8 @@
 //! `contact/<jid>/contact`: the devices of an account, and which identity keys are trusted.
 
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
+use litemap::LiteMap;
 use omemo_storage::Value;
 
 use super::codec::{Reader, Writer};
@@ -10,23 +11,54 @@ use crate::keys::{IdentityKey, PublicKey, Signature};
 use crate::trust::TrustLevel;
 use crate::{DeviceId, Label, Namespace, Timestamp};
 
-const VERSION: u8 = 1;
+/// 2: when each device was first listed and last heard of; how often the own device was put back on a list.
+const VERSION: u8 = 2;
+
+/// A day, as the number of days since 1970-01-01: how exactly it is remembered when a device last said something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Day(u32);
+
+impl Day {
+    const SECONDS: u64 = 86_400;
+
+    pub(crate) fn of(moment: Timestamp) -> Self {
+        Self(u32::try_from(moment.unix() / Self::SECONDS).unwrap_or(u32::MAX))
+    }
+
+    /// Its first moment.
+    pub(crate) fn begin(self) -> Timestamp {
+        Timestamp::from_unix(u64::from(self.0) * Self::SECONDS)
+    }
+}
+
+/// A map of a few, in a vector in order: a contact is read with each message to it, and most have one or two of each.
+pub(crate) type Map<K, V> = LiteMap<K, V, Vec<(K, V)>>;
 
 /// What is known of an account, one's own included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contact {
-    pub(crate) devices: BTreeMap<DeviceId, ContactDevice>,
+    pub(crate) devices: Map<DeviceId, ContactDevice>,
     /// When the device list of a protocol was last downloaded because it was unknown or seemed old.
-    pub(crate) refreshed: BTreeMap<Namespace, Timestamp>,
+    pub(crate) refreshed: Map<Namespace, Timestamp>,
     /// The trust level of each identity key, by its Curve25519 form. Keys without one are undecided.
-    pub(crate) trust: BTreeMap<PublicKey, TrustLevel>,
+    pub(crate) trust: Map<PublicKey, TrustLevel>,
+    /// How often the own device was put back on the list of a protocol lately; of the own account alone.
+    pub(crate) relisted: Map<Namespace, Relisted>,
+}
+
+/// How often this device was put back on a list that somebody had taken it off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Relisted {
+    /// How often since.
+    pub(crate) times: u8,
+    pub(crate) since: Timestamp,
 }
 
 /// A device of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ContactDevice {
     /// The protocols it was ever listed for, and whether it still is.
-    pub(crate) protocols: BTreeMap<Namespace, bool>,
+    pub(crate) protocols: Map<Namespace, bool>,
     /// Its identity key, once something that it authenticates was received.
     pub(crate) identity: Option<IdentityKey>,
     /// The label its account's device list claims for it.
@@ -35,6 +67,10 @@ pub(crate) struct ContactDevice {
     pub(crate) label_verified: bool,
     /// When it was last sent a new session because it wrote in one that is not known here.
     pub(crate) repaired: Option<Timestamp>,
+    /// The day it was first on a list.
+    pub(crate) listed: Option<Day>,
+    /// The day of the last message that it has authenticated.
+    pub(crate) heard: Option<Day>,
 }
 
 impl ContactDevice {
@@ -48,6 +84,17 @@ impl ContactDevice {
         self.verify_label();
     }
 
+    /// Records the Ed25519 form of the identity key from where it is known, sign and all. What was recorded may have been
+    /// guessed from the Curve25519 form.
+    pub(crate) fn correct(&mut self, identity: IdentityKey) {
+        if self
+            .identity
+            .is_none_or(|known| known.ed25519() != identity.ed25519())
+        {
+            self.identify(identity);
+        }
+    }
+
     /// Takes over what a device list says the label is.
     pub(crate) fn claim_label(&mut self, label: Option<Label>) {
         if self.claimed_label != label {
@@ -58,7 +105,10 @@ impl ContactDevice {
 
     fn verify_label(&mut self) {
         self.label_verified = match (&self.identity, &self.claimed_label) {
-            (Some(identity), Some(label)) => identity.verify(label.text.as_bytes(), &label.signature).is_ok(),
+            // The key may have come by legacy OMEMO, which does not tell its sign.
+            (Some(identity), Some(label)) => identity
+                .verify_with_either_sign(label.text.as_bytes(), &label.signature)
+                .is_ok(),
             _ => false,
         };
     }
@@ -73,6 +123,18 @@ impl ContactDevice {
 }
 
 impl Contact {
+    /// Forgets which devices speak a protocol, and those that speak no other.
+    pub(crate) fn forget_protocol(&mut self, namespace: &Namespace) {
+        self.refreshed.remove(namespace);
+        self.devices.retain(|_, device| {
+            let protocols = &device.protocols;
+            protocols.len() > 1 || protocols.is_empty() || !protocols.contains_key(namespace)
+        });
+        for (_, device) in &mut self.devices {
+            device.protocols.remove(namespace);
+        }
+    }
+
     pub(crate) fn device(&self, device: DeviceId) -> Option<&ContactDevice> {
         self.devices.get(&device)
     }
@@ -85,22 +147,34 @@ impl Contact {
 
 impl Stored for Contact {
     fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut reader = Reader::new(bytes, VERSION)?;
-        let mut contact = Self::default();
-        for _ in 0..reader.length()? {
+        let (mut reader, version) = Reader::any_version(bytes, VERSION)?;
+        let devices = map(&mut reader, |reader| {
             let id = DeviceId::new(reader.u32()?);
-            contact.devices.insert(id, decode_device(&mut reader)?);
-        }
-        for _ in 0..reader.length()? {
-            let namespace = Namespace::stored(&reader.text()?);
-            contact.refreshed.insert(namespace, reader.timestamp()?);
-        }
-        for _ in 0..reader.length()? {
+            Ok((id, decode_device(reader, version)?))
+        })?;
+        let refreshed = map(&mut reader, |reader| {
+            Ok((reader.namespace()?, reader.timestamp()?))
+        })?;
+        let trust = map(&mut reader, |reader| {
             let key = PublicKey::from_bytes(reader.array()?);
-            contact.trust.insert(key, TrustLevel::stored(reader.text()?));
-        }
+            Ok((key, TrustLevel::stored(reader.text()?)))
+        })?;
+        let relisted = if version >= 2 {
+            map(&mut reader, |reader| {
+                let namespace = reader.namespace()?;
+                let (times, since) = (reader.u8()?, reader.timestamp()?);
+                Ok((namespace, Relisted { times, since }))
+            })?
+        } else {
+            Map::default()
+        };
         reader.finish()?;
-        Ok(contact)
+        Ok(Self {
+            devices,
+            refreshed,
+            trust,
+            relisted,
+        })
     }
 
     fn encode(&self) -> Value {
@@ -108,6 +182,7 @@ impl Stored for Contact {
             devices,
             refreshed,
             trust,
+            relisted,
         } = self;
         let mut writer = Writer::new(VERSION, 128 + devices.len() * 160 + trust.len() * 64);
         writer.length(devices.len());
@@ -125,29 +200,60 @@ impl Stored for Contact {
             writer.bytes(key.as_bytes());
             writer.text(level.as_str());
         }
+        writer.length(relisted.len());
+        for (namespace, Relisted { times, since }) in relisted {
+            writer.text(namespace.as_str());
+            writer.u8(*times);
+            writer.timestamp(*since);
+        }
         writer.finish().into()
     }
 }
 
-fn decode_device(reader: &mut Reader<'_>) -> Result<ContactDevice, RecordError> {
-    let mut device = ContactDevice::default();
-    for _ in 0..reader.length()? {
-        let namespace = Namespace::stored(&reader.text()?);
-        device.protocols.insert(namespace, reader.flag()?);
+/// For how many entries of a map there is room at once: a length that is damaged must not take memory.
+const ROOM: usize = 4;
+
+/// Reads a map, which is written in order.
+fn map<K: Ord, V>(
+    reader: &mut Reader<'_>,
+    entry: impl Fn(&mut Reader<'_>) -> Result<(K, V), RecordError>,
+) -> Result<Map<K, V>, RecordError> {
+    let length = reader.length()?;
+    let mut map = Map::with_capacity(length.min(ROOM));
+    for _ in 0..length {
+        let (key, value) = entry(reader)?;
+        if map.try_append(key, value).is_some() {
+            return Err(RecordError::Invalid("order"));
+        }
     }
+    Ok(map)
+}
+
+fn decode_device(reader: &mut Reader<'_>, version: u8) -> Result<ContactDevice, RecordError> {
+    let mut device = ContactDevice {
+        protocols: map(reader, |reader| Ok((reader.namespace()?, reader.flag()?)))?,
+        ..ContactDevice::default()
+    };
     if reader.flag()? {
         let ed25519 = reader.array()?;
         let curve25519 = PublicKey::from_bytes(reader.array()?);
         device.identity = Some(IdentityKey::from_parts(ed25519, curve25519));
     }
     if reader.flag()? {
-        let text = reader.text()?;
+        let text = reader.text()?.into();
         let signature = Signature::from_bytes(reader.array()?);
         device.claimed_label = Some(Label { text, signature });
         device.label_verified = reader.flag()?;
     }
     if reader.flag()? {
         device.repaired = Some(reader.timestamp()?);
+    }
+    if version >= 2 {
+        for day in [&mut device.listed, &mut device.heard] {
+            if reader.flag()? {
+                *day = Some(Day(reader.u32()?));
+            }
+        }
     }
     Ok(device)
 }
@@ -159,6 +265,8 @@ fn encode_device(device: &ContactDevice, writer: &mut Writer) {
         claimed_label,
         label_verified,
         repaired,
+        listed,
+        heard,
     } = device;
     writer.length(protocols.len());
     for (namespace, active) in protocols {
@@ -179,5 +287,55 @@ fn encode_device(device: &ContactDevice, writer: &mut Writer) {
     writer.flag(repaired.is_some());
     if let Some(repaired) = repaired {
         writer.timestamp(*repaired);
+    }
+    for day in [listed, heard] {
+        writer.flag(day.is_some());
+        if let Some(Day(day)) = day {
+            writer.u32(*day);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_no_record_can_be_named_after_is_damage() {
+        let contact = Contact {
+            refreshed: [(Namespace::OMEMO_2, Timestamp::from_unix(1))]
+                .into_iter()
+                .collect(),
+            ..Contact::default()
+        };
+        let mut bytes = contact.encode().as_bytes().to_vec();
+        let place = bytes.windows(3).position(|part| part == b"urn").unwrap();
+        bytes[place] = 0;
+        assert_eq!(
+            Contact::decode(&bytes).err(),
+            Some(RecordError::Invalid("namespace"))
+        );
+    }
+
+    /// Devices are looked for as if they were in order.
+    #[test]
+    fn what_is_not_in_order_is_damage() {
+        let devices = |ids: [u32; 2]| {
+            let mut writer = Writer::new(VERSION, 64);
+            writer.length(ids.len());
+            for id in ids {
+                writer.u32(id);
+                encode_device(&ContactDevice::default(), &mut writer);
+            }
+            (0..3).for_each(|_| writer.length(0));
+            writer.finish()
+        };
+        assert!(Contact::decode(&devices([1, 2])).is_ok());
+        for ids in [[2, 1], [1, 1]] {
+            assert_eq!(
+                Contact::decode(&devices(ids)).err(),
+                Some(RecordError::Invalid("order"))
+            );
+        }
     }
 }

@@ -8,10 +8,10 @@ use alloc::vec::Vec;
 use super::*;
 use crate::keys::testing::TestRng;
 use crate::keys::{IdentityKeyPair, KeyPair, PublicKey, Signature};
-use crate::protocol::{Omemo2, Protocol};
-use crate::ratchet::{Limits, OwnKeys, Session, SkippedKeys};
+use crate::protocol::{Legacy, Omemo2, Protocol};
+use crate::ratchet::{Accepted, OwnKeys, Session, SkipLimits, SkippedKeys};
 use crate::trust::TrustLevel;
-use crate::{Bundle, DeviceId, Label, Namespace, PreKeyId, PublicSignedPreKey, Timestamp};
+use crate::{BareJid, Bundle, DeviceId, Label, Namespace, PreKeyId, PublicSignedPreKey, Timestamp};
 
 /// A name and the bytes in hexadecimal, a record a line.
 const GOLDEN: &str = include_str!("golden.txt");
@@ -41,6 +41,12 @@ fn check<T: Stored>(name: &str, record: &T) {
     assert_eq!(read.encode().as_bytes(), golden(name), "{name}");
 }
 
+/// What was written then in an older form is read as the same record, and written in the form of today.
+fn check_older<T: Stored>(name: &str, record: &T) {
+    let read = T::decode(&golden(name)).unwrap();
+    assert_eq!(read.encode(), record.encode(), "{name}");
+}
+
 fn pair(seed: u8) -> KeyPair {
     KeyPair::from_secret([seed; 32])
 }
@@ -52,7 +58,13 @@ fn identity(seed: u8) -> IdentityKeyPair {
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
 /// A session that was accepted by its fourth message, with the three keys before it skipped.
-fn session() -> (Session, SkippedKeys) {
+fn session(protocol: &dyn Protocol) -> (Session, SkippedKeys) {
+    let accepted = accepted(protocol);
+    (accepted.session, accepted.skipped)
+}
+
+/// What was encrypted are 48 bytes 0x05.
+fn accepted(protocol: &dyn Protocol) -> Accepted {
     let (alice, bob) = (identity(1), identity(2));
     let (signed_pre_key, pre_key) = (pair(3), pair(4));
     let mut rng = TestRng::new(7);
@@ -61,43 +73,45 @@ fn session() -> (Session, SkippedKeys) {
         signed_pre_key: PublicSignedPreKey {
             id: PreKeyId::new(1),
             key: *signed_pre_key.public(),
-            signature: Omemo2.sign_pre_key(&bob, signed_pre_key.public(), &mut rng),
+            signature: protocol.sign_pre_key(&bob, signed_pre_key.public(), &mut rng),
         },
         pre_keys: [(PreKeyId::new(9), *pre_key.public())].into(),
     };
-    let mut hers = Session::initiate(&Omemo2, &alice, &bundle, PreKeyId::new(9), NOW, &mut rng).unwrap();
+    let mut hers = Session::initiate(protocol, &alice, &bundle, PreKeyId::new(9), NOW, &mut rng).unwrap();
     let mut last = Vec::new();
     for _ in 0..4 {
-        last = hers.encrypt(&Omemo2, alice.public(), &[5; 48]).unwrap().data;
+        last = hers.encrypt(protocol, alice.public(), &[5; 48]).unwrap().data;
     }
-    let incoming = Omemo2.parse(&last).unwrap();
+    let incoming = protocol.parse(&last).unwrap();
     let own = OwnKeys {
         identity_key: &bob,
         signed_pre_key: &signed_pre_key,
         pre_key: &pre_key,
     };
     let key_exchange = incoming.key_exchange.unwrap();
-    let accepted = Session::accept(
-        &Omemo2,
+    Session::accept(
+        protocol,
         own,
         &key_exchange,
         &incoming.message,
-        Limits::default(),
+        SkipLimits::default(),
         NOW,
         &mut rng,
     )
-    .unwrap();
-    (accepted.session, accepted.skipped)
+    .unwrap()
 }
 
+/// Each kind of record in each of its versions, one after the other: hence its length.
 #[test]
 fn records_of_the_first_version_stay_readable() {
     let account = AccountRecord {
         identity: identity(1),
         device: DeviceId::new(4711),
         label: Some("phone".into()),
+        accepting_copy: false,
     };
-    check("account/1", &account);
+    check_older("account/1", &account);
+    check("account/2", &account);
     let signature = Signature::from_bytes([6; 64]);
     check(
         "protocol/1",
@@ -117,15 +131,19 @@ fn records_of_the_first_version_stay_readable() {
             next_pre_key: 101,
         },
     );
-    let hidden = HiddenPreKey {
-        pair: pair(5),
-        base_keys: [PublicKey::from_bytes([8; 32])].into(),
+    let pre_keys = |kept| {
+        let hidden = HiddenPreKey {
+            pair: pair(5),
+            base_keys: [PublicKey::from_bytes([8; 32])].into(),
+            kept,
+        };
+        PreKeys {
+            visible: [(PreKeyId::new(2), pair(6))].into(),
+            hidden: [(PreKeyId::new(1), hidden)].into(),
+        }
     };
-    let pre_keys = PreKeys {
-        visible: [(PreKeyId::new(2), pair(6))].into(),
-        hidden: [(PreKeyId::new(1), hidden)].into(),
-    };
-    check("prekeys/1", &pre_keys);
+    check_older("prekeys/1", &pre_keys(false));
+    check("prekeys/2", &pre_keys(true));
     check(
         "catchup/1",
         &CatchUps {
@@ -133,18 +151,93 @@ fn records_of_the_first_version_stay_readable() {
         },
     );
     check("mark/1", &Mark);
-    check("contact/1", &contact(signature));
-    let (session, skipped) = session();
-    check("session/1", &session);
+    check_older("contact/1", &contact(signature, false));
+    check("contact/2", &contact(signature, true));
+    check(
+        "inbox-index/1",
+        &InboxIndex {
+            next: 8,
+            messages: 1,
+            bytes: 5,
+        },
+    );
+    check("inbox-message/1", &inbox_message());
+    let (session, skipped) = session(&Omemo2);
+    check_older("session/1", &session);
+    check("session/2", &session);
     check("skipped/1", &skipped);
     let mut archive = Archive::default();
     archive.add(session, skipped, NOW);
-    check("archive/1", &archive);
+    check_older("archive/1", &archive);
+    check("archive/1-session/2", &archive);
+    let juliet = crate::BareJid::new("juliet@capulet.lit").unwrap();
+    let (key, other) = (PublicKey::from_bytes([8; 32]), PublicKey::from_bytes([9; 32]));
+    check(
+        "owed-trust/1",
+        &OwedTrust {
+            contacts: [juliet.clone()].into(),
+            decisions: [
+                ((juliet.clone(), key), Verdict::Trust),
+                ((juliet.clone(), other), Verdict::Distrust),
+            ]
+            .into(),
+        },
+    );
+    check("trust-history/1", &trust_history(juliet, key, other));
 }
 
-fn contact(signature: Signature) -> Contact {
+fn trust_history(owner: crate::BareJid, key: PublicKey, other: PublicKey) -> TrustHistory {
+    let decision = |by_person| Decision { at: NOW, by_person };
+    let held = |verdict| Held {
+        sender: key,
+        statement: Statement {
+            owner: owner.clone(),
+            key: other.into(),
+            verdict,
+            at: NOW + 1,
+        },
+    };
+    TrustHistory {
+        decided: [(key, decision(true)), (other, decision(false))].into(),
+        held: [held(Verdict::Trust), held(Verdict::Distrust)].into(),
+    }
+}
+
+/// A session does not say which protocol it is of: its place does.
+#[test]
+fn records_of_legacy_sessions_stay_readable() {
+    let (session, skipped) = session(&Legacy);
+    check_older("legacy-session/1", &session);
+    check("legacy-session/2", &session);
+    check("legacy-skipped/1", &skipped);
+    let mut archive = Archive::default();
+    archive.add(session, skipped, NOW);
+    check_older("legacy-archive/1", &archive);
+    check("legacy-archive/1-session/2", &archive);
+}
+
+fn inbox_message() -> InboxMessage {
+    InboxMessage {
+        number: 7,
+        decrypted: NOW,
+        sender: BareJid::new("juliet@capulet.lit").unwrap(),
+        device: DeviceId::new(4711),
+        identity_key: *identity(1).public(),
+        namespace: Namespace::OMEMO_2,
+        new_session: true,
+        key_material: [5; 48].to_vec().into(),
+        key_length: 32,
+        plaintext: Some(b"hello".to_vec().into()),
+    }
+}
+
+/// `newer`: with what the second version has besides.
+fn contact(signature: Signature, newer: bool) -> Contact {
+    let day = |number: u64| newer.then(|| Day::of(Timestamp::from_unix(number * 86_400)));
     let device = ContactDevice {
-        protocols: [(Namespace::OMEMO_2, true), (Namespace::LEGACY, false)].into(),
+        protocols: [(Namespace::OMEMO_2, true), (Namespace::LEGACY, false)]
+            .into_iter()
+            .collect(),
         identity: Some(*identity(1).public()),
         claimed_label: Some(Label {
             text: "laptop".into(),
@@ -152,25 +245,36 @@ fn contact(signature: Signature) -> Contact {
         }),
         label_verified: true,
         repaired: Some(NOW),
+        listed: day(20_833),
+        heard: day(20_834),
     };
+    let relisted = Relisted { times: 2, since: NOW };
     Contact {
         devices: [
             (DeviceId::new(1), device),
             (DeviceId::new(2), ContactDevice::default()),
         ]
-        .into(),
-        refreshed: [(Namespace::OMEMO_2, NOW)].into(),
-        trust: [(identity(1).public().curve25519(), TrustLevel::TRUSTED)].into(),
+        .into_iter()
+        .collect(),
+        refreshed: [(Namespace::OMEMO_2, NOW)].into_iter().collect(),
+        trust: [(identity(1).public().curve25519(), TrustLevel::TRUSTED)]
+            .into_iter()
+            .collect(),
+        relisted: newer
+            .then_some((Namespace::OMEMO_2, relisted))
+            .into_iter()
+            .collect(),
     }
 }
 
 #[test]
 fn no_record_shows_its_secrets() {
-    let (session, skipped) = session();
+    let (session, skipped) = session(&Omemo2);
     let account = AccountRecord {
         identity: identity(0xab),
         device: DeviceId::new(1),
         label: None,
+        accepting_copy: false,
     };
     let pre_keys = PreKeys {
         visible: [(PreKeyId::new(2), pair(0xab))].into(),
@@ -180,4 +284,9 @@ fn no_record_shows_its_secrets() {
     // Public keys, numbers and counts; where a secret is, two dots.
     assert_eq!(shown, include_str!("golden_debug.txt"));
     assert!(!shown.contains("abab") && !shown.contains("171, 171"), "{shown}");
+    // What was decrypted least of all: here 0x05, and "hello".
+    let decrypted = format!("{:?}\n{:?}", accepted(&Omemo2), inbox_message());
+    for secret in ["0505", "5, 5", "104, 101", "hello"] {
+        assert!(!decrypted.contains(secret), "{decrypted}");
+    }
 }

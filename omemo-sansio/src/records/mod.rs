@@ -7,18 +7,27 @@ pub(crate) mod codec;
 mod contact;
 #[cfg(test)]
 mod golden;
+#[cfg(feature = "hazmat")]
+pub(crate) mod hazmat;
+mod inbox;
 mod outbox;
+mod owed_trust;
 pub(crate) mod place;
 mod pre_keys;
 mod protocol;
 mod record;
+mod trust_history;
 
 pub(crate) use account::AccountRecord;
 pub(crate) use archive::Archive;
 pub(crate) use catch_up::{CatchUps, RunId};
 pub use codec::RecordError;
-pub(crate) use contact::{Contact, ContactDevice};
+pub(crate) use contact::{Contact, ContactDevice, Day, Map, Relisted};
+pub(crate) use inbox::{InboxIndex, InboxMessage};
 pub(crate) use outbox::{Mark, MarkPlace};
+pub(crate) use owed_trust::OwedTrust;
+pub use place::contact_of;
 pub(crate) use pre_keys::{HiddenPreKey, PreKeys};
 pub(crate) use protocol::{ProtocolRecord, RetiredSignedPreKey, SignedPreKey};
 pub(crate) use record::Stored;
+pub(crate) use trust_history::{Decision, Held, Statement, TrustHistory, Verdict};

@@ -37,11 +37,22 @@ pub(crate) enum MarkPlace {
     Bundle(Namespace),
     /// The own device list must be published.
     Devices(Namespace),
+    /// What was published of a protocol must be taken back.
+    Withdrawal(Namespace),
     /// An empty message must be sent to a device: it answers a key exchange, moves the ratchet on, or opens a session.
     Reply(Namespace, BareJid, DeviceId),
 }
 
 impl MarkPlace {
+    pub(crate) fn namespace(&self) -> &Namespace {
+        match self {
+            Self::Bundle(namespace)
+            | Self::Devices(namespace)
+            | Self::Withdrawal(namespace)
+            | Self::Reply(namespace, ..) => namespace,
+        }
+    }
+
     pub(crate) fn key(&self) -> Result<Key, InvalidName> {
         Key::new(OWN, &self.item())
     }
@@ -50,6 +61,7 @@ impl MarkPlace {
         match self {
             Self::Bundle(namespace) => format!("{PREFIX}bundle/{namespace}"),
             Self::Devices(namespace) => format!("{PREFIX}devices/{namespace}"),
+            Self::Withdrawal(namespace) => format!("{PREFIX}withdrawal/{namespace}"),
             Self::Reply(namespace, jid, device) => format!("{PREFIX}reply/{namespace}/{jid}/{device}"),
         }
     }
@@ -58,15 +70,16 @@ impl MarkPlace {
     pub(crate) fn parse(item: &str) -> Option<Self> {
         let (kind, rest) = item.strip_prefix(PREFIX)?.split_once('/')?;
         match kind {
-            "bundle" => Some(Self::Bundle(Namespace::stored(rest))),
-            "devices" => Some(Self::Devices(Namespace::stored(rest))),
+            "bundle" => Namespace::stored(rest).map(Self::Bundle),
+            "devices" => Namespace::stored(rest).map(Self::Devices),
+            "withdrawal" => Namespace::stored(rest).map(Self::Withdrawal),
             "reply" => {
                 // Neither a bare JID nor the namespace of a protocol holds a slash.
                 let (namespace, rest) = rest.split_once('/')?;
                 let (jid, device) = rest.rsplit_once('/')?;
                 let jid = BareJid::new(jid).ok()?;
                 let device = DeviceId::new(device.parse().ok()?);
-                Some(Self::Reply(Namespace::stored(namespace), jid, device))
+                Some(Self::Reply(Namespace::stored(namespace)?, jid, device))
             }
             _ => None,
         }
@@ -83,6 +96,7 @@ mod tests {
         for place in [
             MarkPlace::Bundle(Namespace::OMEMO_2),
             MarkPlace::Devices(Namespace::LEGACY),
+            MarkPlace::Withdrawal(Namespace::LEGACY),
             MarkPlace::Reply(Namespace::OMEMO_2, jid, DeviceId::new(4_294_967_295)),
         ] {
             assert_eq!(MarkPlace::parse(place.key().unwrap().item.as_str()), Some(place));

@@ -1,20 +1,57 @@
 //! Where each record lies: its partition and item.
 
 use alloc::format;
+use alloc::string::String;
+use core::fmt::Write as _;
 
 use omemo_storage::{InvalidName, Key, Name};
 
-use crate::{BareJid, DeviceId, Namespace};
+use crate::{BareJid, DeviceId, InboxId, Namespace};
 
 /// The partition of what belongs to this device itself.
 pub(crate) const OWN: &str = "own";
+
+/// The partition of what waits to be acknowledged: never loaded with anything else.
+pub(crate) const INBOX: &str = "inbox";
+
+const PROTOCOL: &str = "protocol/";
+const INBOX_MESSAGE: &str = "message/";
+
+pub(crate) fn inbox_index() -> Result<Key, InvalidName> {
+    Key::new(INBOX, "index")
+}
+
+pub(crate) fn inbox_message(id: &InboxId) -> Result<Key, InvalidName> {
+    Key::new(INBOX, &format!("{INBOX_MESSAGE}{id}"))
+}
+
+/// The id of a message in the inbox, read from its item; `None` if it is something else.
+pub(crate) fn inbox_id(item: &str) -> Option<InboxId> {
+    let digits = item.strip_prefix(INBOX_MESSAGE)?;
+    let mut id = [0; 32];
+    if digits.len() != 2 * id.len() || !digits.is_ascii() {
+        return None;
+    }
+    for (byte, at) in id.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(InboxId::from_bytes(id))
+}
+
+/// The protocol whose record this is; `None` if it is something else.
+pub(crate) fn protocol_of(key: &Key) -> Option<Namespace> {
+    key.item
+        .as_str()
+        .strip_prefix(PROTOCOL)
+        .and_then(Namespace::stored)
+}
 
 pub(crate) fn account() -> Result<Key, InvalidName> {
     Key::new(OWN, "account")
 }
 
 pub(crate) fn protocol(namespace: &Namespace) -> Result<Key, InvalidName> {
-    Key::new(OWN, &format!("protocol/{namespace}"))
+    Key::new(OWN, &format!("{PROTOCOL}{namespace}"))
 }
 
 pub(crate) fn pre_keys(namespace: &Namespace) -> Result<Key, InvalidName> {
@@ -25,6 +62,10 @@ pub(crate) fn catch_up() -> Result<Key, InvalidName> {
     Key::new(OWN, "catchup")
 }
 
+pub(crate) fn owed_trust() -> Result<Key, InvalidName> {
+    Key::new(OWN, "trust/owed")
+}
+
 /// The partition of what is loaded whenever something is sent to `jid`.
 pub(crate) fn contact_partition(jid: &BareJid) -> Result<Name, InvalidName> {
     Name::new(&["contact/", jid.as_str()].concat())
@@ -33,28 +74,60 @@ pub(crate) fn contact_partition(jid: &BareJid) -> Result<Name, InvalidName> {
 pub(crate) fn contact(jid: &BareJid) -> Result<Key, InvalidName> {
     Ok(Key {
         partition: contact_partition(jid)?,
-        item: Name::new("contact")?,
+        item: contact_item()?,
     })
+}
+
+/// The item of the record in each of those partitions that says what the account is.
+pub(crate) fn contact_item() -> Result<Name, InvalidName> {
+    Name::new("contact")
 }
 
 pub(crate) fn session(jid: &BareJid, namespace: &Namespace, device: DeviceId) -> Result<Key, InvalidName> {
-    session_in(&contact_partition(jid)?, namespace, device)
-}
-
-/// The session with a device of the account whose partition is known already.
-pub(crate) fn session_in(
-    partition: &Name,
-    namespace: &Namespace,
-    device: DeviceId,
-) -> Result<Key, InvalidName> {
     Ok(Key {
-        partition: partition.clone(),
-        item: Name::new(&format!("session/{namespace}/{device}"))?,
+        partition: contact_partition(jid)?,
+        item: Name::new(&session_item(namespace, device))?,
     })
 }
 
+/// The item of the session with a device, in the partition of its account.
+pub(crate) fn session_item(namespace: &Namespace, device: DeviceId) -> String {
+    let mut item = String::with_capacity(namespace.as_str().len() + 20);
+    // Writing to a string does not fail.
+    let _ = write!(item, "session/{namespace}/{device}");
+    item
+}
+
+/// The account that a stored record is about, if it is about another account or a device: for those who list what a storage
+/// holds.
+pub fn contact_of(key: &Key) -> Option<BareJid> {
+    ["contact/", "cold/"]
+        .into_iter()
+        .find_map(|kind| key.partition.as_str().strip_prefix(kind))
+        .and_then(|jid| BareJid::new(jid).ok())
+}
+
+/// Of which device a record is, by the kind that its item begins with; `None` if it is of none.
+pub(crate) fn of_device(key: &Key) -> Option<(&str, Namespace, DeviceId)> {
+    let (kind, rest) = key.item.as_str().split_once('/')?;
+    let (namespace, device) = rest.rsplit_once('/')?;
+    Some((
+        kind,
+        Namespace::stored(namespace)?,
+        DeviceId::new(device.parse().ok()?),
+    ))
+}
+
+/// The partition of what is rarely needed of an account.
+pub(crate) fn cold_partition(jid: &BareJid) -> Result<Name, InvalidName> {
+    Name::new(&["cold/", jid.as_str()].concat())
+}
+
 fn cold(jid: &BareJid, item: &str) -> Result<Key, InvalidName> {
-    Key::new(&format!("cold/{jid}"), item)
+    Ok(Key {
+        partition: cold_partition(jid)?,
+        item: Name::new(item)?,
+    })
 }
 
 pub(crate) fn skipped(jid: &BareJid, namespace: &Namespace, device: DeviceId) -> Result<Key, InvalidName> {
@@ -63,4 +136,8 @@ pub(crate) fn skipped(jid: &BareJid, namespace: &Namespace, device: DeviceId) ->
 
 pub(crate) fn archive(jid: &BareJid, namespace: &Namespace, device: DeviceId) -> Result<Key, InvalidName> {
     cold(jid, &format!("archive/{namespace}/{device}"))
+}
+
+pub(crate) fn trust_history(jid: &BareJid) -> Result<Key, InvalidName> {
+    cold(jid, "trust")
 }

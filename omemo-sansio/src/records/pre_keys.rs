@@ -10,28 +10,38 @@ use super::{RecordError, Stored};
 use crate::PreKeyId;
 use crate::keys::{KeyPair, PublicKey};
 
-const VERSION: u8 = 1;
+/// 2: whether a hidden pre key is kept for good.
+const VERSION: u8 = 2;
 
 /// The private halves of pre keys.
 #[derive(Debug, Default)]
 pub(crate) struct PreKeys {
     /// Those in the published bundle.
     pub(crate) visible: BTreeMap<PreKeyId, KeyPair>,
-    /// Those used while a catch-up was open: no longer published, kept until its end.
+    /// Those that were used and are kept: no longer published.
     pub(crate) hidden: BTreeMap<PreKeyId, HiddenPreKey>,
 }
 
-/// A used pre key that is kept for the rest of a catch-up.
+/// A used pre key that is kept for the rest of a catch-up, or for good.
 #[derive(Debug)]
 pub(crate) struct HiddenPreKey {
     pub(crate) pair: KeyPair,
     /// The base keys of the key exchanges that used it: none of them may build a second session.
     pub(crate) base_keys: Vec<PublicKey>,
+    /// Whether it outlives the catch-ups.
+    pub(crate) kept: bool,
+}
+
+impl PreKeys {
+    /// No catch-up is open any more: deletes what was hidden for the rest of one.
+    pub(crate) fn end_hiding(&mut self) {
+        self.hidden.retain(|_, hidden| hidden.kept);
+    }
 }
 
 impl Stored for PreKeys {
     fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut reader = Reader::new(bytes, VERSION)?;
+        let (mut reader, version) = Reader::any_version(bytes, VERSION)?;
         let mut keys = Self::default();
         for _ in 0..reader.length()? {
             let id = PreKeyId::new(reader.u32()?);
@@ -44,7 +54,13 @@ impl Stored for PreKeys {
             for _ in 0..reader.length()? {
                 base_keys.push(PublicKey::from_bytes(reader.array()?));
             }
-            keys.hidden.insert(id, HiddenPreKey { pair, base_keys });
+            let kept = version >= 2 && reader.flag()?;
+            let hidden = HiddenPreKey {
+                pair,
+                base_keys,
+                kept,
+            };
+            keys.hidden.insert(id, hidden);
         }
         reader.finish()?;
         Ok(keys)
@@ -60,13 +76,19 @@ impl Stored for PreKeys {
             pair.encode(&mut writer);
         }
         writer.length(hidden.len());
-        for (id, HiddenPreKey { pair, base_keys }) in hidden {
+        for (id, hidden) in hidden {
+            let HiddenPreKey {
+                pair,
+                base_keys,
+                kept,
+            } = hidden;
             writer.u32(id.get());
             pair.encode(&mut writer);
             writer.length(base_keys.len());
             for base_key in base_keys {
                 writer.bytes(base_key.as_bytes());
             }
+            writer.flag(*kept);
         }
         writer.finish().into()
     }

@@ -3,13 +3,16 @@
 //! Trust belongs to a bare JID and an identity key, never to a device id. What is stored is the name of a level, chosen
 //! by the application; a [`TrustPolicy`] says what each name means.
 
+mod atm;
+mod atm_message;
 mod policy;
 
+pub use atm::{AutomaticLevels, AutomaticTrustManagement};
+pub use atm_message::{KeyIdentifier, KeyOwner, MAX_TRUST_STATEMENTS, TrustMessage};
 pub use policy::{BlindTrustBeforeVerification, FirstUse, Manual};
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Debug};
 
@@ -38,8 +41,16 @@ impl TrustLevel {
     }
 
     /// A level read from a record.
-    pub(crate) fn stored(name: String) -> Self {
-        Self(Cow::Owned(name))
+    pub(crate) fn stored(name: &str) -> Self {
+        [
+            Self::TRUSTED,
+            Self::BLINDLY_TRUSTED,
+            Self::UNDECIDED,
+            Self::DISTRUSTED,
+        ]
+        .into_iter()
+        .find(|known| known.as_str() == name)
+        .unwrap_or_else(|| Self(Cow::Owned(name.into())))
     }
 
     /// The name.
@@ -73,6 +84,12 @@ pub trait TrustPolicy: Debug + Send + Sync {
     /// The level that a key of `jid` gets when it is first used, if the policy decides that itself. `others` holds the
     /// levels recorded for the JID's keys, by their Curve25519 form, before the operation began.
     fn first_use(&self, jid: &BareJid, others: &BTreeMap<PublicKey, TrustLevel>) -> Option<TrustLevel>;
+
+    /// The levels of automatic trust management (XEP-0450), if the policy wants it; otherwise trust messages are neither
+    /// owed nor believed.
+    fn automatic(&self) -> Option<AutomaticLevels> {
+        None
+    }
 }
 
 /// A key that somebody has to decide about.

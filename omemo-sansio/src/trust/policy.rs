@@ -19,7 +19,7 @@ pub struct FirstUse;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BlindTrustBeforeVerification;
 
-fn usual_meaning(level: &TrustLevel) -> Option<Trust> {
+pub(super) fn usual_meaning(level: &TrustLevel) -> Option<Trust> {
     [
         (TrustLevel::TRUSTED, Trust::Trusted),
         (TrustLevel::BLINDLY_TRUSTED, Trust::Trusted),

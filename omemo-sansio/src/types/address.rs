@@ -107,12 +107,17 @@ impl Namespace {
     /// `eu.siacs.conversations.axolotl`, XEP-0384 0.3.
     pub const LEGACY: Self = Self(Cow::Borrowed("eu.siacs.conversations.axolotl"));
 
-    /// A namespace read from a record.
-    pub(crate) fn stored(text: &str) -> Self {
-        [Self::OMEMO_2, Self::LEGACY]
+    /// The longest in bytes that a record may name, so that every record's name can hold one beside a JID.
+    const LONGEST_STORED: usize = 256;
+
+    /// A namespace read from a record or from a record's name; `None` if it is none, since no record of its protocol could
+    /// be named.
+    pub(crate) fn stored(text: &str) -> Option<Self> {
+        let known = [Self::OMEMO_2, Self::LEGACY]
             .into_iter()
-            .find(|known| known.as_str() == text)
-            .unwrap_or_else(|| Self(Cow::Owned(text.into())))
+            .find(|known| known.as_str() == text);
+        let possible = (1..=Self::LONGEST_STORED).contains(&text.len()) && !text.contains(['\0', '/']);
+        known.or_else(|| possible.then(|| Self(Cow::Owned(text.into()))))
     }
 
     /// The namespace as text.
@@ -162,5 +167,22 @@ impl Sub for Timestamp {
 
     fn sub(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_no_name_can_hold_is_not_read_from_a_record() {
+        for known in [Namespace::OMEMO_2, Namespace::LEGACY] {
+            assert_eq!(Namespace::stored(known.as_str()), Some(known));
+        }
+        let longest = "x".repeat(Namespace::LONGEST_STORED);
+        assert_eq!(Namespace::stored(&longest).unwrap().as_str(), longest);
+        for impossible in ["", "a\0b", "a/b", &(longest + "x")] {
+            assert_eq!(Namespace::stored(impossible), None, "{impossible:?}");
+        }
     }
 }

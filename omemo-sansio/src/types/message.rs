@@ -17,11 +17,18 @@ pub struct EncryptedMessage {
     pub sender_device: DeviceId,
     /// The key for each device it was encrypted to.
     pub recipients: Vec<RecipientKeys>,
-    /// The encrypted content; without it the message is empty and only moves sessions forward.
+    /// The encrypted content; without it, or with one of no bytes, the message is empty and only moves sessions forward.
     pub payload: Option<Payload>,
 }
 
 impl EncryptedMessage {
+    /// The payload, unless it has no bytes: an initialisation vector may stand there alone.
+    pub fn content(&self) -> Option<&Payload> {
+        self.payload
+            .as_ref()
+            .filter(|payload| !payload.ciphertext.is_empty())
+    }
+
     /// How many key elements there are, over all recipients.
     pub fn key_elements(&self) -> usize {
         self.recipients.iter().map(|recipient| recipient.keys.len()).sum()
@@ -66,7 +73,8 @@ impl fmt::Debug for KeyElement {
 /// The encrypted content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
-    /// The ciphertext as it stands in `<payload>`.
+    /// The ciphertext as it stands in `<payload>`. Without any bytes there is no such element, just an initialisation
+    /// vector (legacy).
     pub ciphertext: Vec<u8>,
     /// The initialisation vector, where the protocol sends one beside it (legacy).
     pub iv: Option<Vec<u8>>,

@@ -117,7 +117,13 @@ impl Schema {
 
 impl Drop for Schema {
     fn drop(&mut self) {
-        let mut statements = vec![format!("DROP SCHEMA IF EXISTS {} CASCADE", self.name)];
+        // A test that fails may leave a transaction open, and nothing that ends it before this is over.
+        let leavers = format!(
+            "SELECT pg_terminate_backend(pid) FROM (SELECT DISTINCT pid FROM pg_locks JOIN pg_class \
+             ON pg_class.oid = relation WHERE relnamespace = to_regnamespace('{}')) AS leavers",
+            self.name
+        );
+        let mut statements = vec![leavers, format!("DROP SCHEMA IF EXISTS {} CASCADE", self.name)];
         statements.append(&mut self.after);
         // A runtime may be running on this thread.
         let _ = thread::spawn(move || {

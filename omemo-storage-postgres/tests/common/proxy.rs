@@ -1,5 +1,6 @@
 //! A server in between that counts what is asked, and cuts connections at the worst moments.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,6 +18,16 @@ pub(crate) enum Cut {
     BeforeAnswer,
 }
 
+/// What a client has sent.
+pub(crate) struct Request {
+    pub(crate) bytes: Vec<u8>,
+    /// The server answers it: it is a round trip, and may be cut.
+    pub(crate) is_asked: bool,
+}
+
+/// Reads the next request of a connection, of which it may be the first.
+pub(crate) type ReadRequest = fn(from: &mut &TcpStream, is_first: bool) -> std::io::Result<Request>;
+
 /// Forwards connections to the server of the tests.
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -25,7 +36,10 @@ pub(crate) struct Proxy {
 
 struct Shared {
     server: SocketAddr,
-    connections: Mutex<Vec<[TcpStream; 2]>>,
+    read_request: ReadRequest,
+    /// Those that are open, by their numbers.
+    connections: Mutex<BTreeMap<usize, [TcpStream; 2]>>,
+    accepted: AtomicUsize,
     requests: AtomicUsize,
     plan: Mutex<Option<Cut>>,
     is_closed: AtomicBool,
@@ -39,6 +53,11 @@ impl Proxy {
     }
 
     pub(crate) fn to(server: (&str, u16)) -> Self {
+        Self::of(request, server)
+    }
+
+    /// For a server whose requests are read in another way.
+    pub(crate) fn of(read_request: ReadRequest, server: (&str, u16)) -> Self {
         let server = std::net::ToSocketAddrs::to_socket_addrs(&server)
             .unwrap()
             .next()
@@ -47,7 +66,9 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             server,
+            read_request,
             connections: Mutex::default(),
+            accepted: AtomicUsize::default(),
             requests: AtomicUsize::default(),
             plan: Mutex::default(),
             is_closed: AtomicBool::default(),
@@ -63,6 +84,10 @@ impl Proxy {
             }
         });
         Self { address, shared }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The URL of the tests, through here.
@@ -93,7 +118,7 @@ impl Proxy {
 
     /// Cuts all connections.
     pub(crate) fn cut(&self) {
-        for [client, server] in self.shared.connections.lock().unwrap().drain(..) {
+        for [client, server] in std::mem::take(&mut *self.shared.connections.lock().unwrap()).values() {
             let _ = client.shutdown(Shutdown::Both);
             let _ = server.shutdown(Shutdown::Both);
         }
@@ -129,7 +154,8 @@ impl Shared {
         client.set_nodelay(true).unwrap();
         server.set_nodelay(true).unwrap();
         let both = || [client.try_clone().unwrap(), server.try_clone().unwrap()];
-        self.connections.lock().unwrap().push(both());
+        let number = self.accepted.fetch_add(1, Ordering::SeqCst);
+        self.connections.lock().unwrap().insert(number, both());
         let muted = Arc::new(AtomicBool::new(false));
         let ([from, to], shared, mute) = (both(), self.clone(), muted.clone());
         thread::spawn(move || {
@@ -138,11 +164,12 @@ impl Shared {
             // What reached the server is carried out.
             let _ = to.shutdown(Shutdown::Write);
         });
-        let [to, from] = both();
+        let ([to, from], shared) = (both(), self.clone());
         thread::spawn(move || {
             forward_answers(&from, &to, &muted);
             let _ = from.shutdown(Shutdown::Both);
             let _ = to.shutdown(Shutdown::Both);
+            shared.connections.lock().unwrap().remove(&number);
         });
     }
 
@@ -153,19 +180,10 @@ impl Shared {
         mut to: &TcpStream,
         muted: &AtomicBool,
     ) -> std::io::Result<()> {
-        // The first message has a length and no kind.
-        let mut request = message(&mut from, 0)?;
-        to.write_all(&request)?;
-        request.clear();
+        let mut is_first = true;
         loop {
-            let message = message(&mut from, 1)?;
-            let kind = message[0];
-            request.extend(message);
-            // A password, the end, or what makes the server answer: Query, Sync.
-            let is_asked = matches!(kind, b'Q' | b'S');
-            if !is_asked && !matches!(kind, b'p' | b'X' | b'H') {
-                continue;
-            }
+            let Request { bytes, is_asked } = (self.read_request)(&mut from, is_first)?;
+            is_first = false;
             if is_asked {
                 self.requests.fetch_add(1, Ordering::SeqCst);
             }
@@ -175,19 +193,42 @@ impl Shared {
                 None
             };
             match plan {
-                None => to.write_all(&request)?,
+                None => to.write_all(&bytes)?,
                 Some(Cut::BeforeRequest) => return Ok(()),
-                Some(Cut::WithinRequest) => return to.write_all(&request[..request.len() / 2]),
+                Some(Cut::WithinRequest) => return to.write_all(&bytes[..bytes.len() / 2]),
                 Some(Cut::BeforeAnswer) => {
                     muted.store(true, Ordering::SeqCst);
-                    to.write_all(&request)?;
+                    to.write_all(&bytes)?;
                     // The answer tells when it has been carried out; see `forward_answers`.
                     let mut rest = Vec::new();
                     from.read_to_end(&mut rest)?;
                     return Ok(());
                 }
             }
-            request.clear();
+        }
+    }
+}
+
+/// A request to PostgreSQL: the messages up to the one that makes the server answer.
+pub(crate) fn request(from: &mut &TcpStream, is_first: bool) -> std::io::Result<Request> {
+    if is_first {
+        // The first message has a length and no kind.
+        return Ok(Request {
+            bytes: message(from, 0)?,
+            is_asked: false,
+        });
+    }
+    let mut bytes = Vec::new();
+    loop {
+        let message = message(from, 1)?;
+        let kind = message[0];
+        // What sets a new connection up is part of connecting.
+        let is_set_up = kind == b'Q' && message[5..].starts_with(b"SET ");
+        bytes.extend(message);
+        // Query, Sync; or a password, the end, Flush.
+        if matches!(kind, b'Q' | b'S' | b'p' | b'X' | b'H') {
+            let is_asked = matches!(kind, b'Q' | b'S') && !is_set_up;
+            return Ok(Request { bytes, is_asked });
         }
     }
 }

@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use omemo_storage_postgres::PostgresOptions;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use super::pooler::{free_port, is_root};
+
+/// How long it may take to start, also after a crash.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Server {
     directory: TempDir,
@@ -31,7 +34,15 @@ impl Server {
 
     /// The same, where no file may grow beyond so many blocks of 512 bytes, as on a disk that is full.
     pub(crate) async fn start_within(largest_file: Option<u32>, settings: &[&str]) -> Self {
-        let directory = TempDir::new().unwrap();
+        Self::start_at(TempDir::new().unwrap(), largest_file, settings).await
+    }
+
+    /// The same in a folder.
+    pub(crate) async fn start_in(parent: &Path, settings: &[&str]) -> Self {
+        Self::start_at(TempDir::new_in(parent).unwrap(), None, settings).await
+    }
+
+    async fn start_at(directory: TempDir, largest_file: Option<u32>, settings: &[&str]) -> Self {
         if is_root() {
             std::os::unix::fs::chown(directory.path(), Some(postgres_user()), None).unwrap();
         }
@@ -89,6 +100,22 @@ impl Server {
         process.wait().unwrap();
     }
 
+    /// Stops it in order: what is under way is ended.
+    pub(crate) fn stop(&self) {
+        let mut process = self.process.lock().unwrap();
+        let interrupted = Command::new("kill")
+            .args(["-INT", &process.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(interrupted.success());
+        process.wait().unwrap();
+    }
+
+    /// Starts it again if it has ended by itself.
+    pub(crate) async fn revive_if_dead(&self) {
+        self.wait_until_it_answers().await;
+    }
+
     /// Starts it again.
     pub(crate) async fn revive(&self) {
         *self.process.lock().unwrap() = self.spawn();
@@ -102,7 +129,13 @@ impl Server {
 
     /// It does not start as long as a process of its former life is there, and is started again then.
     async fn wait_until_it_answers(&self) {
+        let begun = Instant::now();
         loop {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "PostgreSQL does not answer: {}",
+                self.log()
+            );
             if let Ok(connection) = PgConnection::connect(&self.url()).await {
                 connection.close().await.unwrap();
                 return;

@@ -88,6 +88,26 @@ impl Cluster {
     }
 }
 
+/// A Cluster for tests that break nothing, whose primaries have replicas: the one that `OMEMO_TEST_REDIS_CLUSTER` names, or
+/// else one of the test's own.
+pub(crate) struct OrdinaryCluster {
+    pub(crate) url: String,
+    _own: Option<Cluster>,
+}
+
+impl OrdinaryCluster {
+    pub(crate) fn replicated() -> Self {
+        if let Ok(url) = std::env::var("OMEMO_TEST_REDIS_CLUSTER") {
+            return Self { url, _own: None };
+        }
+        let own = Cluster::start(3, true);
+        Self {
+            url: own.url(),
+            _own: Some(own),
+        }
+    }
+}
+
 impl Server {
     /// The port of the primary that, as this node knows, has a slot.
     pub(crate) fn owner_of(&self, slot: u16) -> Option<u16> {
@@ -101,6 +121,13 @@ impl Server {
             let port = number(primary.into_iter().nth(1)?)?;
             (first..=last).contains(&slot).then_some(port)
         })
+    }
+
+    /// The configuration epoch of a node, as this node knows it.
+    pub(crate) fn epoch_of(&self, id: &str) -> Option<u64> {
+        let nodes: String = self.run("CLUSTER NODES");
+        let line = nodes.lines().find(|line| line.starts_with(id))?;
+        line.split(' ').nth(6)?.parse().ok()
     }
 }
 

@@ -30,19 +30,29 @@ impl Server {
         Self::with(DURABLE)
     }
 
+    /// The same in a folder.
+    pub(crate) fn durable_in(parent: &Path) -> Self {
+        Self::within(parent, DURABLE)
+    }
+
     /// A server with settings of its own; by default it keeps nothing.
     pub(crate) fn with(arguments: &[&str]) -> Self {
+        Self::within(&std::env::temp_dir(), arguments)
+    }
+
+    fn within(parent: &Path, arguments: &[&str]) -> Self {
         loop {
             let port = free_port();
-            if let Some(server) = Self::on(port, &arguments.join(" ").replace("{port}", &port.to_string())) {
+            let arguments = arguments.join(" ").replace("{port}", &port.to_string());
+            if let Some(server) = Self::on(port, parent, &arguments) {
                 return server;
             }
         }
     }
 
     /// `None` if somebody was faster to take the port.
-    fn on(port: u16, arguments: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap().keep();
+    fn on(port: u16, parent: &Path, arguments: &str) -> Option<Self> {
+        let folder = tempfile::tempdir_in(parent).unwrap().keep();
         let watchdog = watchdog(&folder);
         let arguments = arguments.split_whitespace().map(str::to_owned).collect();
         let mut server = Self {
@@ -187,12 +197,31 @@ impl Drop for Server {
     }
 }
 
+/// A server for tests that break nothing: the one that `OMEMO_TEST_REDIS` names, or else one of the test's own.
+pub(crate) struct Ordinary {
+    pub(crate) url: String,
+    _own: Option<Server>,
+}
+
+impl Ordinary {
+    pub(crate) fn durable() -> Self {
+        if let Ok(url) = std::env::var("OMEMO_TEST_REDIS") {
+            return Self { url, _own: None };
+        }
+        let own = Server::durable();
+        Self {
+            url: own.url(),
+            _own: Some(own),
+        }
+    }
+}
+
 /// Kills the process it was last told of, and removes the folder, when its standard input ends: with this process at the
 /// latest.
 fn watchdog(folder: &Path) -> Child {
     const SCRIPT: &str = r#"trap '' INT
         while read -r told; do process=$told; done
-        case "$(ps -o comm= -p "${process:-0}")" in redis-se*) kill -9 "$process";; esac
+        case "$(ps -o comm= -p "${process:-$$}")" in redis-se*) kill -9 "$process";; esac
         sleep 0.1
         rm -rf "$1""#;
     Command::new("sh")

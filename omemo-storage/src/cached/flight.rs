@@ -107,8 +107,11 @@ impl Drop for Flight<'_> {
 
 /// Enters what a batch has written where the record was known to be what the batch relied on. A record of which nothing
 /// was known stays unknown, and a partition with another revision goes: the batch may have been sent by somebody else
-/// before, and been applied then.
+/// before, and been applied then. If it cannot be told from one that was, all that it writes goes.
 fn enter(batch: &Batch, taken: &mut Taken) {
+    if !is_new(batch, taken) {
+        return taken.clear();
+    }
     for (key, stake) in batch.stakes() {
         let record = match &stake.write {
             Write::Keep => continue,
@@ -130,6 +133,19 @@ fn enter(batch: &Batch, taken: &mut Taken) {
             }
         }
     }
+}
+
+/// Whether it was this call that applied a batch. A revision is never there again once it was replaced, so a record that
+/// was known to have the one that the batch replaces shows it. An absence shows nothing: what was created by the same
+/// batch earlier may have been deleted since.
+fn is_new(batch: &Batch, taken: &Taken) -> bool {
+    batch.stakes().any(|(key, stake)| {
+        let known = taken
+            .get(&key.partition)
+            .and_then(|(_, cell)| cell.get(&key.item));
+        let revision = known.flatten().map(|record| record.revision);
+        stake.write != Write::Keep && revision.is_some() && revision == stake.expected
+    })
 }
 
 /// Each of them once; they come in order.

@@ -58,7 +58,8 @@ const CAPACITY: usize = 64 << 20;
 /// Records as they were loaded, and that a record is absent. A batch that was applied leaves what it wrote, where the
 /// record was known to be what the batch relied on. One that ended in any other way, or whose future was dropped, takes
 /// along every partition it names. A batch that is sent again does as well, since nobody knows when it was applied; the
-/// last 16,384 ids are remembered for that.
+/// last 16,384 ids are remembered for that. So does a batch that replaces or deletes nothing that is kept: one that only
+/// creates may have been sent before by another handle, and what it created deleted since.
 ///
 /// Values are wiped from memory when they are forgotten. Beside [`Sealed`](crate::Sealed), put the cache outside, as
 /// `Cached<Sealed<S>>`: it then keeps what was decrypted, and in plain.

@@ -88,7 +88,7 @@ async fn named<S: Storage>(
     account: &AccountId,
     portion: Query,
 ) -> Result<Vec<RecordInfo>, StorageError> {
-    let Opened { keys, snapshot } = storage.load_opened(account, portion).await?;
+    let Opened { keys, snapshot } = storage.load_opened(account, portion, &[]).await?;
     if keys.is_none() && !snapshot.records.is_empty() {
         return Err(not_sealed());
     }

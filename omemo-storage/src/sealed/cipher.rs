@@ -5,14 +5,16 @@
 //! that key are random nonetheless: a batch that is sent again is sealed again, and if a caller should ever use an id
 //! for two different batches, which the contract forbids, even that would not use up a key stream twice.
 
-use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit, Tag};
+use aes_gcm::aead::consts::U12;
+use aes_gcm::aes::Aes256Enc;
+use aes_gcm::{AeadInOut, AesGcm, KeyInit, Tag};
 
 pub(super) const NONCE: usize = 12;
 pub(super) const TAG: usize = 16;
 
-/// A key, and what it was spread to.
+/// A key, and what it was spread to. GCM encrypts counters in both directions, so the round keys for that do.
 #[derive(Clone)]
-pub(super) struct Cipher(Aes256Gcm);
+pub(super) struct Cipher(AesGcm<Aes256Enc, U12>);
 
 /// The bytes were not sealed like this: another key, another place, or damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +23,7 @@ pub(super) struct NotSealedHere;
 
 impl Cipher {
     pub(super) fn new(key: &[u8; 32]) -> Self {
-        Self(Aes256Gcm::new(key.into()))
+        Self(AesGcm::new(key.into()))
     }
 
     /// Encrypts where the bytes are; returns the tag. Fails beyond 64 GiB.

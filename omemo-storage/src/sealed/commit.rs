@@ -12,7 +12,7 @@ use crate::{
 
 use super::cipher::NONCE;
 use super::error::{keys_keep_changing, not_sealed};
-use super::hasher::Hasher;
+use super::hasher::HashedNames;
 use super::keys::{AccountKeys, Secrets, key_record};
 use super::value::Sealer;
 use super::{ATTEMPTS, Sealed, key_record as wrapping, prf};
@@ -99,12 +99,7 @@ impl<'a, S: Storage> Sealing<'a, S> {
     }
 
     fn seal(&self) -> Result<Batch, StorageError> {
-        seal(
-            self.storage.hashed.hasher(self.keys.names()),
-            &self.keys,
-            self.account,
-            self.batch,
-        )
+        seal(&self.storage.hashed, &self.keys, self.account, self.batch)
     }
 
     /// After a conflict, so nothing was written: whether the account has other keys by now, and the same batch shall be
@@ -206,23 +201,25 @@ pub(super) async fn commit_for_certain<S: Storage>(
 
 /// The batch as the storage inside gets it.
 fn seal(
-    mut hasher: Hasher<'_>,
+    hashed: &HashedNames,
     keys: &AccountKeys,
     account: &AccountId,
     batch: &Batch,
 ) -> Result<Batch, StorageError> {
+    let hashed = hashed.hash(keys.names(), |hasher| {
+        let names = batch.stakes().map(|(key, _)| hasher.key(key));
+        names.collect::<Result<Vec<_>, _>>()
+    })?;
     let mut sealed = batch.wrapping();
     sealed.expect(key_record()?, keys.revision());
     let mut values: Vec<(&Key, Key, &Value, _)> = Vec::new();
-    for (key, stake) in batch.stakes() {
-        let hashed = hasher.key(key)?;
+    for ((key, stake), hashed) in batch.stakes().zip(hashed) {
         match &stake.write {
             Write::Keep => sealed.expect(hashed, stake.expected),
             Write::Delete => sealed.delete(hashed, stake.expected),
             Write::Put(value) => values.push((key, hashed, value, stake.expected)),
         }
     }
-    drop(hasher);
     if values.is_empty() {
         return Ok(sealed);
     }

@@ -1,67 +1,77 @@
 //! Hashing names, those of late from memory.
 
-use core::num::NonZeroUsize;
-use std::hash::RandomState;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use lru::LruCache;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Key, Name, StorageError};
 
 use super::names::{HashedPartition, KEPT, Names};
 
-/// How many partitions' names, and how many keys, are kept: 16,384, of a few hundred bytes each.
-const KEPT_NAMES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
+/// From how many names on all are forgotten: 16,384, of a few hundred bytes each.
+const KEPT_NAMES: usize = 16_384;
 
 /// The hashes of names that were used of late, of all accounts. To find one is cheaper than to make it.
+///
+/// Where there are too many, all are forgotten. To keep them in the order of their use would be to touch the neighbours of
+/// each that is found, and among thousands, memory that is not at hand takes longer than a hash.
 pub(super) struct HashedNames(Mutex<Hashes>);
 
+#[derive(Default)]
 struct Hashes {
-    partitions: LruCache<([u8; KEPT], Name), HashedPartition, RandomState>,
-    keys: LruCache<([u8; KEPT], Key), Key, RandomState>,
+    accounts: HashMap<[u8; KEPT], OfAccount>,
+    /// How many names all of them have.
+    kept: usize,
+}
+
+#[derive(Default)]
+struct OfAccount {
+    partitions: HashMap<Name, HashedPartition>,
+    keys: HashMap<Key, Key>,
 }
 
 impl HashedNames {
     pub(super) fn new() -> Self {
-        // Begun without bound, lest room for all is made at once.
-        let mut partitions = LruCache::unbounded_with_hasher(RandomState::new());
-        partitions.resize(KEPT_NAMES);
-        let mut keys = LruCache::unbounded_with_hasher(RandomState::new());
-        keys.resize(KEPT_NAMES);
-        Self(Mutex::new(Hashes { partitions, keys }))
+        Self(Mutex::default())
     }
 
-    /// To hash names of one account. Others wait until it is dropped.
-    pub(super) fn hasher<'a>(&'a self, names: &'a Names) -> Hasher<'a> {
+    /// Hashes names of one account. Others wait meanwhile.
+    pub(super) fn hash<T>(&self, names: &Names, work: impl FnOnce(&mut Hasher<'_>) -> T) -> T {
         // Nothing here panics half-way through a change, so a poisoned lock protects sound data.
-        let hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Hasher { names, hashes }
+        let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if hashes.kept >= KEPT_NAMES {
+            *hashes = Hashes::default();
+        }
+        let Hashes { accounts, kept } = &mut *hashes;
+        let known = accounts.entry(names.id()).or_default();
+        work(&mut Hasher { names, known, kept })
     }
 }
 
 pub(super) struct Hasher<'a> {
     names: &'a Names,
-    hashes: MutexGuard<'a, Hashes>,
+    known: &'a mut OfAccount,
+    kept: &'a mut usize,
 }
 
 impl Hasher<'_> {
     pub(super) fn partition(&mut self, name: &Name) -> Result<HashedPartition, StorageError> {
-        let names = self.names;
-        let hashed = self
-            .hashes
-            .partitions
-            .try_get_or_insert((names.id(), name.clone()), || names.partition(name))?;
-        Ok(hashed.clone())
+        if let Some(hashed) = self.known.partitions.get(name) {
+            return Ok(hashed.clone());
+        }
+        let hashed = self.names.partition(name)?;
+        self.known.partitions.insert(name.clone(), hashed.clone());
+        *self.kept += 1;
+        Ok(hashed)
     }
 
     pub(super) fn key(&mut self, key: &Key) -> Result<Key, StorageError> {
-        let id = (self.names.id(), key.clone());
-        if let Some(hashed) = self.hashes.keys.get(&id) {
+        if let Some(hashed) = self.known.keys.get(key) {
             return Ok(hashed.clone());
         }
         let partition = self.partition(&key.partition)?;
         let hashed = self.names.item(&partition, &key.item)?;
-        self.hashes.keys.put(id, hashed.clone());
+        self.known.keys.insert(key.clone(), hashed.clone());
+        *self.kept += 1;
         Ok(hashed)
     }
 }

@@ -1,9 +1,12 @@
 //! Answering a query in one round trip, once the account's keys are known.
 
-use crate::{AccountId, Query, Snapshot, Storage, StorageError};
+use alloc::vec::Vec;
+
+use crate::{AccountId, Name, Query, Snapshot, Storage, StorageError};
 
 use super::error::keys_keep_changing;
 use super::hasher::Hasher;
+use super::names::HashedPartition;
 use super::{ATTEMPTS, Sealed};
 
 pub(super) async fn load<S: Storage>(
@@ -22,8 +25,9 @@ pub(super) async fn load<S: Storage>(
         },
     };
     for _ in 0..ATTEMPTS {
-        let hashed = hashed(storage.hashed.hasher(keys.names()), query)?;
-        let opened = storage.load_opened(account, hashed).await?;
+        let hashed = |hasher: &mut Hasher<'_>| hashed(hasher, query);
+        let (hashed, partitions) = storage.hashed.hash(keys.names(), hashed)?;
+        let opened = storage.load_opened(account, hashed, &partitions).await?;
         let Some(current) = opened.keys else {
             // Purged meanwhile: what has no keys has nothing.
             return Ok(nothing(opened.snapshot.from_cache));
@@ -44,16 +48,20 @@ fn nothing(from_cache: bool) -> Snapshot {
     }
 }
 
-/// What the query asks for, by the names in the storage.
-fn hashed(mut hasher: Hasher<'_>, query: &Query) -> Result<Query, StorageError> {
-    let partitions = query.partitions.iter();
-    let partitions = partitions.map(|name| hasher.partition(name).map(|hashed| hashed.name));
-    Ok(Query {
-        partitions: partitions.collect::<Result<_, _>>()?,
-        records: query
-            .records
-            .iter()
-            .map(|key| hasher.key(key))
-            .collect::<Result<_, _>>()?,
-    })
+/// What the query asks for, by the names in the storage; and its partitions, by those names and by their own.
+fn hashed(
+    hasher: &mut Hasher<'_>,
+    query: &Query,
+) -> Result<(Query, Vec<(HashedPartition, Name)>), StorageError> {
+    let mut partitions = Vec::with_capacity(query.partitions.len());
+    for name in &query.partitions {
+        partitions.push((hasher.partition(name)?, name.clone()));
+    }
+    partitions.sort_unstable_by_key(|(hashed, _)| u128::from_be_bytes(hashed.hash));
+    let records = query.records.iter();
+    let hashed = Query {
+        partitions: partitions.iter().map(|(hashed, _)| hashed.name.clone()).collect(),
+        records: records.map(|key| hasher.key(key)).collect::<Result<_, _>>()?,
+    };
+    Ok((hashed, partitions))
 }

@@ -20,7 +20,8 @@ pub(super) struct Names {
 /// The hash of a partition's name.
 #[derive(Clone)]
 pub(super) struct HashedPartition {
-    hash: [u8; KEPT],
+    /// In the order of the names.
+    pub(super) hash: [u8; KEPT],
     pub(super) name: Name,
 }
 
@@ -65,12 +66,10 @@ fn kept(key: &Prf, parts: &[&[u8]]) -> [u8; KEPT] {
 }
 
 fn in_hex(hash: &[u8; KEPT]) -> Result<Name, StorageError> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |four: u8| if four < 10 { b'0' + four } else { b'a' + four - 10 };
     let mut text = [0; 2 * KEPT];
     for ([high, low], byte) in text.as_chunks_mut().0.iter_mut().zip(hash) {
-        for (to, digit) in [(high, byte >> 4), (low, byte & 0xf)] {
-            *to = DIGITS.get(usize::from(digit)).copied().unwrap_or_default();
-        }
+        (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
     }
     let name = core::str::from_utf8(&text).map(Name::new);
     match name {

@@ -1,12 +1,15 @@
 //! Finding an account's keys, and opening snapshots by them.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use crate::{AccountId, Batch, Committed, Key, Query, Record, Revision, Snapshot, Storage, StorageError};
+use crate::{
+    AccountId, Batch, Committed, Key, Name, Query, Record, Revision, Snapshot, Storage, StorageError,
+};
 
 use super::commit::commit_for_certain;
 use super::keys::{AccountKeys, key_record};
+use super::names::HashedPartition;
 use super::value::Opener;
 use super::{Sealed, key_query, key_record as wrapping, prf};
 
@@ -55,11 +58,13 @@ pub(super) struct Opened {
 }
 
 impl<S: Storage> Sealed<S> {
-    /// Loads what a query asks for by hashed names, and the account's keys with it.
+    /// Loads what a query asks for by hashed names, and the account's keys with it. `partitions` are those that are asked
+    /// for whole, in the order of their hashed names, with their own beside them.
     pub(super) async fn load_opened(
         &self,
         account: &AccountId,
         mut query: Query,
+        partitions: &[(HashedPartition, Name)],
     ) -> Result<Opened, StorageError> {
         let place = key_record()?;
         query.records.insert(place.clone());
@@ -70,7 +75,7 @@ impl<S: Storage> Sealed<S> {
             let Some(keys) = self.take_in(account, snapshot.records.get(&place), &place)? else {
                 return Ok(Opened { keys: None, snapshot });
             };
-            match open(&keys, account, snapshot, &place) {
+            match open(Opener::new(&keys, account, partitions), snapshot, &place) {
                 // A cache inside may have keys of before and a record of after a rotation.
                 Err(_) if from_cache && is_first && self.is_stale(account, keys.revision()).await? => {
                     is_first = false;
@@ -97,22 +102,18 @@ impl<S: Storage> Sealed<S> {
 }
 
 /// Opens every record of a snapshot of the storage inside but the key record.
-fn open(
-    keys: &AccountKeys,
-    account: &AccountId,
-    sealed: Snapshot,
-    place: &Key,
-) -> Result<Snapshot, StorageError> {
-    let mut opener = Opener::new(keys, account);
-    let mut records = BTreeMap::new();
+fn open(mut opener: Opener<'_>, sealed: Snapshot, place: &Key) -> Result<Snapshot, StorageError> {
+    // In the order of the hashed names; to sort them at once is cheaper than to find the place of each.
+    let mut records = Vec::with_capacity(sealed.records.len());
     for (hashed, record) in sealed.records {
         if hashed != *place {
-            let (key, record) = opener.open(&hashed, record)?;
-            records.insert(key, record);
+            let last = records.last().map(|(key, _)| key);
+            let opened = opener.open(&hashed, record, last)?;
+            records.push(opened);
         }
     }
     Ok(Snapshot {
-        records,
+        records: records.into_iter().collect(),
         from_cache: sealed.from_cache,
     })
 }

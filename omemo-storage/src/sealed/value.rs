@@ -10,6 +10,7 @@ use crate::{AccountId, Key, MAX_NAME, Name, Record, Revision, StorageError, Valu
 use super::cipher::{Cipher, NONCE, TAG};
 use super::error::{damaged, damaged_record, newer_version};
 use super::keys::AccountKeys;
+use super::names::HashedPartition;
 use super::place::Place;
 
 const FORMAT: u8 = 1;
@@ -97,26 +98,37 @@ pub(super) struct Opener<'a> {
     keys: &'a AccountKeys,
     place: Place<'a>,
     ciphers: BTreeMap<CipherId, Cipher>,
-    /// The partition of the record before, which is often that of the next.
-    partition: Option<Name>,
+    /// Partitions that may come, in the order of their hashed names, with their own beside them.
+    expected: &'a [(HashedPartition, Name)],
 }
 
 impl<'a> Opener<'a> {
-    pub(super) fn new(keys: &'a AccountKeys, account: &'a AccountId) -> Self {
+    pub(super) fn new(
+        keys: &'a AccountKeys,
+        account: &'a AccountId,
+        expected: &'a [(HashedPartition, Name)],
+    ) -> Self {
         Self {
             keys,
             place: Place::new(account),
             ciphers: BTreeMap::new(),
-            partition: None,
+            expected,
         }
     }
 
-    /// Opens the record that in the storage is called `hashed`.
-    pub(super) fn open(&mut self, hashed: &Key, record: Record) -> Result<(Key, Record), StorageError> {
+    /// Opens the record that in the storage is called `hashed`; `last` is the one before, with which it often shares a name.
+    pub(super) fn open(
+        &mut self,
+        hashed: &Key,
+        record: Record,
+        last: Option<&Key>,
+    ) -> Result<(Key, Record), StorageError> {
         let revision = record.revision;
         let mut bytes = record.value.into_bytes();
         self.decrypt(hashed, &revision, &mut bytes)?;
-        let (key, from) = self.names(&bytes).ok_or_else(|| damaged_record(hashed))?;
+        let (key, from) = self
+            .names(hashed, &bytes, last)
+            .ok_or_else(|| damaged_record(hashed))?;
         let end = bytes.len().saturating_sub(TAG);
         bytes.truncate(end);
         bytes.drain(..from);
@@ -146,17 +158,30 @@ impl<'a> Opener<'a> {
     }
 
     /// The names within decrypted bytes, and where the value begins.
-    fn names(&mut self, bytes: &[u8]) -> Option<(Key, usize)> {
+    fn names(&mut self, hashed: &Key, bytes: &[u8], last: Option<&Key>) -> Option<(Key, usize)> {
         let rest = bytes.get(FRONT..bytes.len().checked_sub(TAG)?)?;
         let (partition, rest) = text(rest)?;
         let (item, value) = text(rest)?;
-        let partition = match &self.partition {
-            Some(before) if before.as_str() == partition => before.clone(),
-            _ => self.partition.insert(Name::new(partition).ok()?).clone(),
+        while let Some(((passed, _), rest)) = self.expected.split_first()
+            && passed.name < hashed.partition
+        {
+            self.expected = rest;
+        }
+        let expected = self.expected.first().map(|(_, partition)| partition);
+        let key = Key {
+            partition: name(partition, [expected, last.map(|key| &key.partition)])?,
+            item: name(item, [last.map(|key| &key.item)])?,
         };
-        let item = Name::new(item).ok()?;
-        let from = bytes.len() - TAG - value.len();
-        Some((Key { partition, item }, from))
+        Some((key, bytes.len() - TAG - value.len()))
+    }
+}
+
+/// One of the names that are there, if it is one of them: it takes no memory then, and is found equal at once.
+fn name<const N: usize>(text: &[u8], there: [Option<&Name>; N]) -> Option<Name> {
+    let mut there = there.into_iter().flatten();
+    match there.find(|name| name.as_str().as_bytes() == text) {
+        Some(name) => Some(name.clone()),
+        None => Name::new(core::str::from_utf8(text).ok()?).ok(),
     }
 }
 
@@ -201,8 +226,7 @@ fn cipher<'a>(
 }
 
 /// A text with its length before it, and what follows.
-fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
-    let (text, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-    Some((core::str::from_utf8(text).ok()?, rest))
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use minidom::Element;
 use omemo_sansio::{DeviceId, EncryptedMessage};
-use omemo_xml::omemo2::{self, NAMESPACE};
-use omemo_xml::{parse, sce, write};
+use omemo_xml::{Format, legacy, omemo2, parse, sce, write};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/stanzas")
@@ -16,17 +15,18 @@ fn stanza(name: &str) -> Element {
     parse(&fs::read_to_string(directory().join(name)).unwrap()).unwrap()
 }
 
-/// The first element of this name, wherever it stands.
-fn find<'a>(element: &'a Element, name: &str) -> Option<&'a Element> {
-    if element.is(name, NAMESPACE) {
+/// The first element of this name and namespace, wherever it stands.
+fn find<'a>(element: &'a Element, name: &str, namespace: &str) -> Option<&'a Element> {
+    if element.is(name, namespace) {
         return Some(element);
     }
-    element.children().find_map(|child| find(child, name))
+    element.children().find_map(|child| find(child, name, namespace))
 }
 
-fn message(name: &str) -> EncryptedMessage {
+fn message(format: Format, name: &str) -> EncryptedMessage {
     let stanza = stanza(name);
-    omemo2::encrypted_from_xml(find(&stanza, "encrypted").unwrap()).unwrap()
+    let encrypted = find(&stanza, "encrypted", format.namespace().as_str());
+    format.encrypted_from_xml(encrypted.unwrap()).unwrap()
 }
 
 /// Every element that matters, by content: name, attributes in order of their names, text, children in order of their
@@ -47,41 +47,53 @@ fn content(element: &Element) -> String {
     )
 }
 
+/// Reads and writes what a stanza holds; false if it holds nothing of the format. What was written holds what was read,
+/// and, if `exact`, is the same XML.
+fn comes_back(format: Format, stanza: &Element, exact: bool) -> bool {
+    let namespace = format.namespace();
+    let find = |name| find(stanza, name, namespace.as_str());
+    let (written, element) = if let Some(element) = find("devices").or_else(|| find("list")) {
+        let list = format.device_list_from_xml(element).unwrap();
+        let written = format.device_list_to_xml(&list);
+        assert_eq!(format.device_list_from_xml(&written).unwrap(), list);
+        (written, element)
+    } else if let Some(element) = find("bundle") {
+        let bundle = format.bundle_from_xml(element).unwrap();
+        let written = format.bundle_to_xml(&bundle);
+        assert_eq!(format.bundle_from_xml(&written).unwrap(), bundle);
+        (written, element)
+    } else if let Some(element) = find("encrypted") {
+        let message = format.encrypted_from_xml(element).unwrap();
+        let written = format.encrypted_to_xml(&message).unwrap();
+        assert_eq!(format.encrypted_from_xml(&written).unwrap(), message);
+        (written, element)
+    } else {
+        return false;
+    };
+    assert_eq!(content(&written) == content(element), exact);
+    true
+}
+
 #[test]
 fn all_parse_and_come_back() {
-    let mut seen = 0;
+    let mut seen = [0, 0];
     for entry in fs::read_dir(directory()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if !name.ends_with(".xml") {
             continue;
         }
+        println!("{name}");
         let stanza = stanza(&name);
         assert_eq!(parse(&write(&stanza).unwrap()).unwrap(), stanza, "{name}");
-        if let Some(element) = find(&stanza, "devices") {
-            let list = omemo2::device_list_from_xml(element).unwrap();
-            let written = omemo2::device_list_to_xml(&list);
-            assert_eq!(omemo2::device_list_from_xml(&written).unwrap(), list, "{name}");
-            // QXmpp writes labels without a signature, which are ignored.
-            if !name.starts_with("qxmpp") {
-                assert_eq!(content(&written), content(element), "{name}");
-            }
-        } else if let Some(element) = find(&stanza, "bundle") {
-            let bundle = omemo2::bundle_from_xml(element).unwrap();
-            let written = omemo2::bundle_to_xml(&bundle);
-            assert_eq!(omemo2::bundle_from_xml(&written).unwrap(), bundle, "{name}");
-            assert_eq!(content(&written), content(element), "{name}");
-        } else if let Some(element) = find(&stanza, "encrypted") {
-            let message = omemo2::encrypted_from_xml(element).unwrap();
-            let written = omemo2::encrypted_to_xml(&message).unwrap();
-            assert_eq!(omemo2::encrypted_from_xml(&written).unwrap(), message, "{name}");
-            assert_eq!(content(&written), content(element), "{name}");
-        } else {
-            assert!(name.contains("-fetch-"), "{name}");
-            continue;
+        // QXmpp writes labels without a signature, which are ignored.
+        let exact = !name.starts_with("qxmpp-new-devicelist");
+        let found = [Format::Omemo2, Format::Legacy].map(|format| comes_back(format, &stanza, exact));
+        assert_eq!(found.contains(&true), !name.contains("-fetch-"), "{name}");
+        for (seen, found) in seen.iter_mut().zip(found) {
+            *seen += u32::from(found);
         }
-        seen += 1;
     }
-    assert_eq!(seen, 20);
+    assert_eq!(seen, [20, 18]);
 }
 
 #[test]
@@ -92,7 +104,7 @@ fn bundles_hold_their_keys() {
         ("qxmpp-new-bundle-publish.xml", 100, 0x46),
     ] {
         let stanza = stanza(name);
-        let bundle = omemo2::bundle_from_xml(find(&stanza, "bundle").unwrap()).unwrap();
+        let bundle = omemo2::bundle_from_xml(find(&stanza, "bundle", omemo2::NAMESPACE).unwrap()).unwrap();
         assert_eq!(bundle.pre_keys.len(), pre_keys, "{name}");
         assert_eq!(bundle.signed_pre_key.id.get(), 1, "{name}");
         assert_eq!(bundle.identity_key.ed25519()[0], first, "{name}");
@@ -100,8 +112,71 @@ fn bundles_hold_their_keys() {
 }
 
 #[test]
+fn legacy_bundles_hold_their_keys() {
+    for (name, pre_keys, first, sign) in [
+        ("old-bundle-publish.xml", 100, 0xe6, 0),
+        ("old-bundle-result.xml", 100, 0xe6, 0),
+        ("profanity-old-bundle-publish.xml", 100, 0x9d, 1),
+    ] {
+        let stanza = stanza(name);
+        let bundle = legacy::bundle_from_xml(find(&stanza, "bundle", legacy::NAMESPACE).unwrap()).unwrap();
+        assert_eq!(bundle.pre_keys.len(), pre_keys, "{name}");
+        assert_eq!(bundle.signed_pre_key.id.get(), 1, "{name}");
+        assert_eq!(bundle.identity_key.curve25519().as_bytes()[0], first, "{name}");
+        assert_eq!(bundle.identity_key.ed25519()[31] >> 7, sign, "{name}");
+        // The signature verifies with the sign that came with it, over the key as it stands on the wire.
+        let mut signed = vec![5];
+        signed.extend(bundle.signed_pre_key.key.as_bytes());
+        let signature = bundle.signed_pre_key.signature;
+        assert_eq!(bundle.identity_key.verify(&signed, &signature), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn one_account_shows_one_identity_in_both_formats() {
+    let read = |format: Format, name: &str| {
+        let stanza = stanza(name);
+        let element = find(&stanza, "bundle", format.namespace().as_str());
+        format.bundle_from_xml(element.unwrap()).unwrap().identity_key
+    };
+    let new = read(Format::Omemo2, "new-bundle-result.xml");
+    let old = read(Format::Legacy, "old-bundle-result.xml");
+    assert_eq!(new, old);
+    assert_eq!(new.ed25519(), old.ed25519());
+}
+
+#[test]
+fn legacy_messages_hold_their_keys() {
+    let muc = message(Format::Legacy, "profanity-old-message-muc-kex.xml");
+    assert_eq!(muc.sender_device, DeviceId::new(351_403_944));
+    let keys: Vec<_> = muc.recipients[0]
+        .keys
+        .iter()
+        .map(|key| (key.device.get(), key.key_exchange, key.data[0]))
+        .collect();
+    // Each device stands twice.
+    assert_eq!(
+        keys,
+        [
+            (814_512_917, true, 0x33),
+            (1_230_732_949, false, 0x33),
+            (814_512_917, true, 0x33),
+            (1_230_732_949, false, 0x33),
+        ]
+    );
+    let muc = message(Format::Legacy, "old-message-muc-kex.xml");
+    assert_eq!(muc.recipients.len(), 1);
+    assert_eq!(muc.recipients[0].keys.len(), 3);
+    assert_eq!(muc.payload.as_ref().unwrap().iv.as_ref().unwrap().len(), 12);
+    assert_eq!(muc, message(Format::Legacy, "old-message-muc-received.xml"));
+    let empty = message(Format::Legacy, "old-message-empty-kex.xml");
+    assert_eq!(empty.content(), None);
+    assert_eq!(empty.payload.unwrap().iv.unwrap().len(), 12);
+}
+
+#[test]
 fn messages_hold_their_keys() {
-    let muc = message("new-message-muc-kex.xml");
+    let muc = message(Format::Omemo2, "new-message-muc-kex.xml");
     assert_eq!(muc.sender_device, DeviceId::new(1_005_187_506));
     let keys: Vec<_> = muc
         .recipients
@@ -125,15 +200,23 @@ fn messages_hold_their_keys() {
         ]
     );
     assert!(muc.payload.is_some());
-    assert_eq!(muc, message("new-message-muc-received.xml"));
+    assert_eq!(muc, message(Format::Omemo2, "new-message-muc-received.xml"));
 
-    assert!(message("new-message-empty-kex.xml").payload.is_none());
-    assert!(message("qxmpp-new-message-empty-nokex.xml").payload.is_none());
+    assert!(
+        message(Format::Omemo2, "new-message-empty-kex.xml")
+            .payload
+            .is_none()
+    );
+    assert!(
+        message(Format::Omemo2, "qxmpp-new-message-empty-nokex.xml")
+            .payload
+            .is_none()
+    );
 }
 
 #[test]
 fn an_unmarked_key_exchange_keeps_its_bytes() {
-    let message = message("qxmpp-new-message-kex-UNMARKED.xml");
+    let message = message(Format::Omemo2, "qxmpp-new-message-kex-UNMARKED.xml");
     let key = &message.recipients[0].keys[0];
     assert!(!key.key_exchange);
     assert_eq!(key.data[0], 0x08);

@@ -1,11 +1,10 @@
 //! `<encrypted>`, case by case.
 
-use minidom::Element;
 use omemo_sansio::{
     BareJid, DeviceId, EncryptedMessage, KeyElement, MAX_KEY_ELEMENTS, Namespace, Payload, RecipientKeys,
 };
+use omemo_xml::XmlError;
 use omemo_xml::omemo2::{encrypted_from_xml, encrypted_to_xml};
-use omemo_xml::{Format, XmlError};
 
 use crate::element;
 
@@ -191,29 +190,4 @@ fn what_is_written_looks_like_the_example() {
         "<encrypted xmlns='urn:xmpp:omemo:2'><header sid='1'><keys jid='juliet@capulet.lit'>\
          <key rid='2'>a2V5</key><key kex='true' rid='3'>a2V4</key></keys></header></encrypted>"
     );
-}
-
-#[test]
-fn a_format_knows_its_elements() {
-    let format = |text: &str| Format::of_element(&element(text));
-    assert_eq!(
-        format("<encrypted xmlns='urn:xmpp:omemo:2'/>"),
-        Some(Format::Omemo2)
-    );
-    assert_eq!(format("<bundle xmlns='urn:xmpp:omemo:2'/>"), None);
-    assert_eq!(format("<encrypted xmlns='urn:xmpp:omemo:1'/>"), None);
-    for format in Format::ALL {
-        assert_eq!(Format::for_namespace(&format.namespace()), Some(*format));
-    }
-}
-
-#[test]
-fn a_format_calls_its_module() {
-    let format = Format::Omemo2;
-    let message = message(Some("a@b"));
-    let element: Element = format.encrypted_to_xml(&message).unwrap();
-    assert_eq!(format.encrypted_from_xml(&element).unwrap(), message);
-    let devices = format.device_list_to_xml(&Default::default());
-    assert!(format.device_list_from_xml(&devices).unwrap().devices.is_empty());
-    assert!(format.bundle_from_xml(&devices).is_err());
 }

@@ -11,11 +11,15 @@ mod captured;
 mod datetime;
 mod device_list;
 mod encrypted;
+mod format;
+mod legacy;
+mod pep;
 mod random;
 mod round_trip;
 mod sce;
 mod sce_check;
 mod text;
+mod trust_message;
 
 use minidom::Element;
 use rand_core::{TryCryptoRng, TryRng};

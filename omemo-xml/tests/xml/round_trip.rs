@@ -30,7 +30,7 @@ fn text() -> impl Strategy<Value = String> {
     .prop_map(|characters| characters.into_iter().collect())
 }
 
-fn signature() -> impl Strategy<Value = Signature> {
+pub(crate) fn signature() -> impl Strategy<Value = Signature> {
     any::<[u8; 32]>().prop_map(|half| {
         let mut bytes = [0; 64];
         bytes[..32].copy_from_slice(&half);

@@ -142,6 +142,13 @@ impl Server {
             .insert((jid.clone(), namespace.clone(), device), bundle);
     }
 
+    /// Takes a bundle back.
+    pub fn delete_bundle(&self, jid: &BareJid, namespace: &Namespace, device: DeviceId) {
+        self.state()
+            .bundles
+            .remove(&(jid.clone(), namespace.clone(), device));
+    }
+
     /// Publishes a device list for any account, and tells everybody.
     pub fn publish_device_list(&self, jid: &BareJid, namespace: &Namespace, list: DeviceList) {
         let mut state = self.state();
@@ -185,7 +192,7 @@ impl Server {
 impl Seen {
     fn count(&mut self, message: &EncryptedMessage) {
         self.messages += 1;
-        self.empty_messages += u64::from(message.payload.is_none());
+        self.empty_messages += u64::from(message.content().is_none());
         self.bytes += message
             .payload
             .as_ref()

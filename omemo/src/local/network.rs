@@ -2,7 +2,9 @@
 
 use std::future::ready;
 
-use omemo_sansio::engine::{DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList};
+use omemo_sansio::engine::{
+    DeleteBundle, DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList,
+};
 use omemo_sansio::{BareJid, Bundle, DeviceList, EncryptedMessage, NetworkError};
 
 use super::{Address, Delivery, Server};
@@ -67,6 +69,13 @@ impl blocking::Network for Connection {
         Ok(())
     }
 
+    fn delete_bundle(&self, deletion: &DeleteBundle) -> Result<(), NetworkError> {
+        self.fail(|state| &mut state.failing_uploads)?;
+        self.server
+            .delete_bundle(&self.address.0, &deletion.namespace, deletion.device);
+        Ok(())
+    }
+
     fn download_device_list(&self, wanted: &DownloadDeviceList) -> Result<Option<DeviceList>, NetworkError> {
         self.fail(|state| &mut state.failing_downloads)?;
         Ok(self.server.device_list(&wanted.jid, &wanted.namespace))
@@ -96,6 +105,13 @@ impl Network for Connection {
 
     fn upload_bundle(&self, upload: &UploadBundle) -> impl Future<Output = Result<(), NetworkError>> + Send {
         ready(blocking::Network::upload_bundle(self, upload))
+    }
+
+    fn delete_bundle(
+        &self,
+        deletion: &DeleteBundle,
+    ) -> impl Future<Output = Result<(), NetworkError>> + Send {
+        ready(blocking::Network::delete_bundle(self, deletion))
     }
 
     fn download_device_list(

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use omemo::blocking::wait;
 use omemo::local::{Connection, Delivery, Server};
 use omemo::{
-    BareJid, Client, Content, DecryptFailure, Decrypted, EncryptRequest, Encrypted, Error, Flushed,
-    IncomingMessage, Namespace, Settings,
+    BareJid, Client, Content, Decrypted, EncryptRequest, Encrypted, Error, Flushed, IncomingMessage,
+    Namespace, Omemo2, Outgoing, Settings,
 };
 use omemo_storage::{Counts, Metered, Storage};
 use omemo_storage_memory::MemoryStorage;
@@ -31,13 +31,26 @@ pub fn open(server: &Server, of: &str, name: &str) -> Device {
 }
 
 pub fn open_on<S: Storage>(server: &Server, of: &str, name: &str, storage: S) -> Device<S> {
-    open_with(server, Settings::new(jid(of)), name, storage)
+    open_with(server, settings(jid(of)), name, storage)
+}
+
+/// One protocol, for tests that are about something else.
+pub fn settings(jid: BareJid) -> Settings {
+    Settings {
+        protocols: vec![Arc::new(Omemo2)],
+        ..Settings::new(jid)
+    }
 }
 
 pub fn open_with<S: Storage>(server: &Server, settings: Settings, name: &str, storage: S) -> Device<S> {
     let jid = settings.jid.clone();
     let connection = server.connect(&jid, name);
-    let client = wait(Client::builder(settings, storage, connection.clone()).open()).unwrap();
+    let client = wait(
+        Client::builder(settings, storage, connection.clone())
+            .catch_up(false)
+            .open(),
+    )
+    .unwrap();
     Device {
         jid,
         client,
@@ -52,7 +65,13 @@ impl Device {
 }
 
 impl<S: Storage> Device<S> {
-    pub fn encrypt(&self, to: &[&BareJid], text: &str) -> Result<Encrypted, Error> {
+    /// Encrypts, whoever may be left out.
+    pub fn encrypt(&self, to: &[&BareJid], text: &str) -> Result<Outgoing, Error> {
+        self.try_to_encrypt(to, text)
+            .map(|encrypted| encrypted.partial().0)
+    }
+
+    pub fn try_to_encrypt(&self, to: &[&BareJid], text: &str) -> Result<Encrypted, Error> {
         let to = to.iter().map(|jid| (*jid).clone()).collect();
         wait(self.client.encrypt(EncryptRequest::new(
             to,
@@ -61,7 +80,7 @@ impl<S: Storage> Device<S> {
         )))
     }
 
-    pub fn send(&self, to: &[&BareJid], text: &str) -> Encrypted {
+    pub fn send(&self, to: &[&BareJid], text: &str) -> Outgoing {
         let encrypted = self.encrypt(to, text).unwrap();
         let to: Vec<_> = to.iter().map(|jid| (*jid).clone()).collect();
         encrypted
@@ -86,7 +105,7 @@ impl<S: Storage> Device<S> {
             match delivery {
                 Delivery::Message(message) => match self.decrypt(message) {
                     // A copy of an empty message between two other devices.
-                    Err(Error::Decrypt(DecryptFailure::NotForUs)) => {}
+                    Ok(Decrypted::NotForUs) => {}
                     result => results.push(result),
                 },
                 Delivery::DeviceList { namespace, jid, list } => {
@@ -110,10 +129,15 @@ impl<S: Storage> Device<S> {
 }
 
 pub fn text(decrypted: &Decrypted) -> Option<String> {
-    match &decrypted.content {
+    match &decrypted.as_received()?.content {
         Content::Plaintext(plaintext) => Some(String::from_utf8(plaintext.to_vec()).unwrap()),
-        Content::Empty => None,
+        Content::KeyTransport | Content::Empty => None,
     }
+}
+
+/// Whether the message was decrypted before.
+pub fn is_repeated(result: &Result<Decrypted, Error>) -> bool {
+    matches!(result, Ok(Decrypted::AlreadyDecrypted))
 }
 
 /// Lets everybody receive and answer until nothing moves any more.

@@ -6,7 +6,7 @@ use omemo_storage::{AccountId, Committed, InvalidName, Key, MAX_NAME, Name, Quer
 
 use super::tenant::{Tenant, batch, key, random_letters, readable, text};
 
-/// Names that a careless storage takes for one another.
+/// Names that a careless storage takes for one another. A list: hence its length.
 fn similar_names() -> Vec<String> {
     let jid = "j".repeat(3_071);
     let names = [

@@ -57,7 +57,12 @@ pub async fn killed_processes_lose_nothing_acknowledged<F: Factory>(factory: &F)
         );
         raise(&tenant).await;
         before = raised(&tenant).await;
-        assert_eq!(before, found + 1);
+        // A server may still be at work on what its clients can no longer hear of.
+        let later = found + 1..=possible.end() + 1;
+        assert!(
+            later.contains(&before),
+            "{before} commits are there, {later:?} were made"
+        );
     }
 }
 

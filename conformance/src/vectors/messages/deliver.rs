@@ -1,9 +1,10 @@
 //! Receiving.
 
 use omemo_sansio::hazmat::SessionState;
-use omemo_sansio::protocol::{Incoming, KeyExchange, KeyMaterial, Omemo2, Protocol};
-use omemo_sansio::ratchet::{Accepted, Limits};
-use omemo_sansio::{EncryptedMessage, PreKeyId};
+use omemo_sansio::keys::IdentityKey;
+use omemo_sansio::protocol::{Incoming, KeyExchange, KeyMaterial};
+use omemo_sansio::ratchet::{Accepted, SkipLimits};
+use omemo_sansio::{EncryptedMessage, KeyElement, PreKeyId};
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
@@ -15,6 +16,7 @@ use crate::vectors::checks::{Checks, Context, Verdict};
 use crate::vectors::format::{Bytes, Hex, nullable};
 use crate::vectors::script::{Filler, Script};
 use crate::vectors::session::Stored;
+use crate::vectors::version::Version;
 
 /// A message arrives.
 #[derive(Deserialize)]
@@ -69,18 +71,19 @@ impl<'a> World<'a> {
             .context("the message was never sent")?;
         let pair = (deliver.to.as_str(), message.from.as_str());
         let before = self.session_before(checks, pair, deliver.recipient_session_before.as_ref())?;
+        let version = self.version;
         let (own, peer) = (self.device(&deliver.to)?, self.device(&message.from)?);
         let xml = deliver.xml.as_ref().unwrap_or(&message.xml);
         match &deliver.expect {
             Expect::Ok(success) => {
                 let mut session = before;
-                let used = success.check(checks, (own, peer), (message, xml), &mut session)?;
+                let used = success.check(version, checks, (own, peer), (message, xml), &mut session)?;
                 let session = session.context("there is no session")?;
                 let state = SessionState::export(&session.session, &session.skipped);
                 let recorded = &success.recipient_session_after;
                 checks.equal("peer", recorded.peer.as_str(), message.from.as_str())?;
                 recorded
-                    .check(checks, own, peer, &state)
+                    .check(version, checks, own, peer, &state)
                     .context("session after")?;
                 if let (Some(used), Some(device)) = (used, self.devices.get_mut(&deliver.to)) {
                     device.secret.pre_keys.remove(&used);
@@ -88,7 +91,7 @@ impl<'a> World<'a> {
                 self.sessions.insert(pair, session);
                 Ok(())
             }
-            Expect::Fail {} => check_refused(checks, own, peer, xml, before.as_ref()),
+            Expect::Fail {} => check_refused(version, checks, own, peer, xml, before.as_ref()),
         }
     }
 }
@@ -97,12 +100,13 @@ impl Success {
     /// The message has to be read. Gives the pre key that it used up.
     fn check(
         &self,
+        version: Version,
         checks: &mut Checks,
         (own, peer): (&Device, &Device),
         (message, xml): (&Message, &str),
         session: &mut Option<Stored>,
     ) -> Verdict<Option<PreKeyId>> {
-        let encrypted = parse(xml)?;
+        let encrypted = parse(version, xml)?;
         checks.equal("sender: jid", peer.jid.as_str(), self.sender.jid.as_str())?;
         checks.equal(
             "sender: device_id",
@@ -110,9 +114,9 @@ impl Success {
             self.sender.device_id,
         )?;
         let mut script = Script::new(&self.generated_ratchet_privs);
-        let Opened { material, used } = open_key(own, peer, &encrypted, session, &mut script)?;
+        let Opened { material, used } = open_key(version, (own, peer), &encrypted, session, &mut script)?;
         script.finish()?;
-        let (material, plaintext) = open_payload(&encrypted, material)?;
+        let (material, plaintext) = open_payload(version, &encrypted, material)?;
         self.key_material.check(checks, &material)?;
         checks.equal(
             "is there a payload",
@@ -127,11 +131,10 @@ impl Success {
         }
         let identity = session.as_ref().map(|stored| stored.session.peer_identity());
         let identity = identity.context("there is no session")?;
-        checks.bytes(
-            "sender: identity_ed25519",
-            identity.ed25519(),
-            self.sender.identity_ed25519,
-        )?;
+        let recorded =
+            IdentityKey::from_ed25519(self.sender.identity_ed25519.0).context("identity_ed25519")?;
+        let [ours, theirs] = [&identity, &recorded].map(|key| version.encoded_identity(key));
+        checks.bytes("sender: identity_ed25519", ours, theirs)?;
         Ok(used)
     }
 }
@@ -139,6 +142,7 @@ impl Success {
 /// The message has to be refused: its key element, with the session unchanged; or its payload, in which case a caller
 /// keeps the session it had, since all is written together or not at all.
 fn check_refused(
+    version: Version,
     checks: &mut Checks,
     own: &Device,
     peer: &Device,
@@ -146,13 +150,13 @@ fn check_refused(
     before: Option<&Stored>,
 ) -> Verdict {
     let mut after = before.map(Stored::copy).transpose()?;
-    let Ok(encrypted) = parse(xml) else {
+    let Ok(encrypted) = parse(version, xml) else {
         return checks.that("", true);
     };
-    match open_key(own, peer, &encrypted, &mut after, &mut Filler) {
+    match open_key(version, (own, peer), &encrypted, &mut after, &mut Filler) {
         Ok(opened) => checks.that(
             "it was not refused",
-            open_payload(&encrypted, opened.material).is_err(),
+            open_payload(version, &encrypted, opened.material).is_err(),
         ),
         Err(_) => match (before, &after) {
             (Some(before), Some(after)) => after.check_unchanged(checks, "it was refused", before),
@@ -164,10 +168,11 @@ fn check_refused(
     }
 }
 
-/// Decrypts the key element for a device, opening a session if it asks for one; what is wrong if it is refused.
+/// Decrypts a key element for a device, opening a session if it asks for one; what is wrong if none can be. There may be
+/// several with the device's id, of which the others are for other accounts.
 fn open_key(
-    own: &Device,
-    peer: &Device,
+    version: Version,
+    (own, peer): (&Device, &Device),
     encrypted: &EncryptedMessage,
     session: &mut Option<Stored>,
     rng: &mut dyn CryptoRng,
@@ -175,24 +180,41 @@ fn open_key(
     if encrypted.sender_device != peer.id {
         return Err("it is of another device".to_owned());
     }
-    let element = encrypted
+    let elements = encrypted
         .recipients
         .iter()
-        .filter(|recipient| recipient.jid.as_ref() == Some(&own.jid))
+        .filter(|recipient| recipient.jid.as_ref().is_none_or(|jid| *jid == own.jid))
         .flat_map(|recipient| &recipient.keys)
-        .find(|key| key.device == own.id)
-        .context("it has no key element for the device")?;
+        .filter(|key| key.device == own.id);
+    let mut wrong = None;
+    for element in elements {
+        match open_element(version, (own, peer), element, session, rng) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => wrong = wrong.or(Some(error)),
+        }
+    }
+    Err(wrong.unwrap_or_else(|| "it has no key element for the device".to_owned()))
+}
+
+fn open_element(
+    version: Version,
+    (own, peer): (&Device, &Device),
+    element: &KeyElement,
+    session: &mut Option<Stored>,
+    rng: &mut dyn CryptoRng,
+) -> Verdict<Opened> {
     let Incoming {
         key_exchange,
         message,
-    } = Omemo2.parse(&element.data).context("key element")?;
-    let limits = Limits::default();
+    } = version.protocol().parse(&element.data).context("key element")?;
+    let limits = SkipLimits::default();
     match (key_exchange, session) {
-        (Some(key_exchange), session) if !is_opened_by(session.as_ref(), &key_exchange) => {
-            if key_exchange.identity_key.ed25519() != peer.secret.identity.public().ed25519() {
+        (Some(key_exchange), session) if !is_opened_by(version, session.as_ref(), &key_exchange) => {
+            let presented = version.encoded_identity(&key_exchange.identity_key);
+            if presented != version.encoded_identity(peer.secret.identity.public()) {
                 return Err("its identity key is not the sender's".to_owned());
             }
-            let accepted = own.secret.accept(&key_exchange, &message, limits, rng)?;
+            let accepted = own.secret.accept(version, &key_exchange, &message, limits, rng)?;
             let Accepted {
                 session: opened,
                 skipped,
@@ -208,25 +230,31 @@ fn open_key(
             })
         }
         (_, Some(stored)) => Ok(Opened {
-            material: stored.decrypt(&message, limits, rng).context("decrypting")?,
+            material: stored
+                .decrypt(version, &message, limits, rng)
+                .context("decrypting")?,
             used: None,
         }),
         (_, None) => Err("there is no session".to_owned()),
     }
 }
 
-fn is_opened_by(session: Option<&Stored>, key_exchange: &KeyExchange) -> bool {
-    session.is_some_and(|stored| stored.session.opened_by(key_exchange))
+fn is_opened_by(version: Version, session: Option<&Stored>, key_exchange: &KeyExchange) -> bool {
+    session.is_some_and(|stored| stored.session.opened_by(version.protocol(), key_exchange))
 }
 
 /// Reads the key material and decrypts the payload, if there is one.
-fn open_payload(encrypted: &EncryptedMessage, material: Vec<u8>) -> Verdict<(KeyMaterial, Option<Vec<u8>>)> {
-    let material = Omemo2.key_material(material.into()).context("key material")?;
-    let plaintext = encrypted
-        .payload
-        .as_ref()
-        .map(|payload| Omemo2.decrypt_payload(payload, &material))
-        .transpose()
-        .context("payload")?;
+fn open_payload(
+    version: Version,
+    encrypted: &EncryptedMessage,
+    material: Vec<u8>,
+) -> Verdict<(KeyMaterial, Option<Vec<u8>>)> {
+    let protocol = version.protocol();
+    let material = protocol.key_material(material.into()).context("key material")?;
+    let plaintext = match encrypted.content() {
+        Some(payload) => protocol.decrypt_payload(payload, &material).map(Some),
+        None => protocol.without_payload(&material).map(|_| None),
+    };
+    let plaintext = plaintext.context("payload")?;
     Ok((material, plaintext.map(|plaintext| plaintext.to_vec())))
 }

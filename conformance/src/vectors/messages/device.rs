@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::vectors::checks::{Checks, Context, Verdict};
 use crate::vectors::format::nullable;
 use crate::vectors::responder::{Identity, PreKey, Responder, SignedPreKey, parse_bundle};
+use crate::vectors::version::Version;
 
 /// The complete private state of a device at the beginning of a case.
 #[derive(Deserialize)]
@@ -35,20 +36,20 @@ pub(super) struct Device {
 }
 
 impl Device {
-    pub(super) fn new(recorded: &Recorded, checks: &mut Checks) -> Verdict<Self> {
+    pub(super) fn new(version: Version, recorded: &Recorded, checks: &mut Checks) -> Verdict<Self> {
         let identity = recorded.identity.pair(checks)?;
         let mut signed_pre_keys = BTreeMap::new();
         for signed in [&recorded.signed_pre_key]
             .into_iter()
             .chain(&recorded.old_signed_pre_key)
         {
-            signed_pre_keys.insert(signed.key.id(), signed.pair(checks, &identity)?);
+            signed_pre_keys.insert(signed.key.id(), signed.pair(version, checks, &identity)?);
         }
         let mut pre_keys = BTreeMap::new();
         for pre_key in &recorded.pre_keys {
             pre_keys.insert(pre_key.id(), pre_key.pair(checks)?);
         }
-        let bundle = parse_bundle(checks, &recorded.bundle_xml).context("bundle_xml")?;
+        let bundle = parse_bundle(version, checks, &recorded.bundle_xml).context("bundle_xml")?;
         let ed25519 = identity.public().ed25519();
         checks.bytes("bundle: identity key", bundle.identity_key.ed25519(), ed25519)?;
         checks.that(

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use omemo_sansio::keys::Signature;
 use omemo_sansio::{DeviceEntry, DeviceId, DeviceList, Label};
-use omemo_xml::omemo2;
 use serde::Deserialize;
 
 use super::device::Device;
 use crate::vectors::checks::{Checks, Context, Verdict};
 use crate::vectors::format::{Bytes, nullable};
 use crate::vectors::script::Script;
+use crate::vectors::version::Version;
 
 /// The device list of an account.
 #[derive(Deserialize)]
@@ -32,16 +32,24 @@ struct Entry {
 }
 
 impl Recorded {
-    pub(super) fn check(&self, checks: &mut Checks, devices: &BTreeMap<String, Device>) -> Verdict {
+    pub(super) fn check(
+        &self,
+        version: Version,
+        checks: &mut Checks,
+        devices: &BTreeMap<String, Device>,
+    ) -> Verdict {
+        let format = version.format()?;
         let element = omemo_xml::parse(&self.xml).context("xml")?;
-        let list = omemo2::device_list_from_xml(&element).context("xml")?;
+        let list = format.device_list_from_xml(&element).context("xml")?;
         let recorded = self
             .devices
             .iter()
             .map(|entry| (DeviceId::new(entry.id), entry.entry()))
             .collect();
         checks.equal("devices", &list, &DeviceList { devices: recorded })?;
-        let written = omemo2::device_list_from_xml(&omemo2::device_list_to_xml(&list)).context("written")?;
+        let written = format
+            .device_list_from_xml(&format.device_list_to_xml(&list))
+            .context("written")?;
         checks.equal("written and read", &written, &list)?;
         for entry in &self.devices {
             let name = &entry.device;

@@ -1,4 +1,4 @@
-//! The set `messages_twomemo`: whole messages between devices, with their XML.
+//! The sets `messages_twomemo` and `messages_oldmemo`: whole messages between devices, with their XML.
 
 mod deliver;
 mod device;
@@ -19,6 +19,7 @@ use self::send::Message;
 use super::checks::{Checks, Context, Verdict};
 use super::responder::NOW;
 use super::session::Stored;
+use super::version::Version;
 
 #[derive(Deserialize)]
 struct Case {
@@ -36,16 +37,21 @@ enum Step {
 }
 
 /// Replays a case.
-pub(super) fn case(value: &Value, checks: &mut Checks) -> Verdict {
+pub(super) fn case(version: Version, value: &Value, checks: &mut Checks) -> Verdict {
     let case = Case::deserialize(value).map_err(|error| error.to_string())?;
-    let mut world = World::default();
+    let mut world = World {
+        version,
+        devices: BTreeMap::new(),
+        sessions: BTreeMap::new(),
+        messages: BTreeMap::new(),
+    };
     for recorded in &case.devices {
         let name = recorded.name.clone();
-        let device = Device::new(recorded, checks).context(format_args!("device {name}"))?;
+        let device = Device::new(version, recorded, checks).context(format_args!("device {name}"))?;
         world.devices.insert(name, device);
     }
     for list in &case.device_lists {
-        list.check(checks, &world.devices)
+        list.check(version, checks, &world.devices)
             .context(format_args!("device list of {}", list.jid))?;
     }
     checks.that("there is no step", !case.steps.is_empty())?;
@@ -70,8 +76,8 @@ pub(super) fn case(value: &Value, checks: &mut Checks) -> Verdict {
 }
 
 /// All devices of a case.
-#[derive(Default)]
 struct World<'a> {
+    version: Version,
     devices: BTreeMap<String, Device>,
     /// The session of a device with a peer, both by name, as the last step with it left it.
     sessions: BTreeMap<(&'a str, &'a str), Stored>,
@@ -99,10 +105,19 @@ impl<'a> World<'a> {
         };
         checks.equal("peer", recorded.peer.as_str(), peer)?;
         let (own, peer) = (self.device(device)?, self.device(peer)?);
-        let state = recorded.state(checks, own, peer).context("session before")?;
+        let version = self.version;
+        let state = recorded
+            .state(version, checks, own, peer)
+            .context("session before")?;
         if let Some(Stored { session, skipped }) = left {
             recorded
-                .check(checks, own, peer, &SessionState::export(session, skipped))
+                .check(
+                    version,
+                    checks,
+                    own,
+                    peer,
+                    &SessionState::export(session, skipped),
+                )
                 .context("session before, as steps left it")?;
         }
         let (session, skipped) = state.import(NOW);

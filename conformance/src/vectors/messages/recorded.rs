@@ -3,13 +3,14 @@
 use omemo_sansio::PreKeyId;
 use omemo_sansio::hazmat::SessionState;
 use omemo_sansio::keys::PublicKey;
-use omemo_sansio::protocol::{AssociatedData, Omemo2, Protocol, Role};
+use omemo_sansio::protocol::Role;
 use serde::Deserialize;
 
 use super::device::Device;
 use crate::vectors::checks::{Checks, Context, Verdict};
-use crate::vectors::format::Bytes;
+use crate::vectors::format::{Bytes, Hex};
 use crate::vectors::session::Ratchet;
+use crate::vectors::version::Version;
 
 /// A session.
 #[derive(Deserialize)]
@@ -17,7 +18,7 @@ pub(super) struct RecordedSession {
     pub(super) peer: String,
     initiation: Initiation,
     confirmed: bool,
-    associated_data: Bytes<64>,
+    associated_data: Hex,
     key_exchange: KeyExchange,
     double_ratchet: Ratchet,
 }
@@ -41,18 +42,23 @@ struct KeyExchange {
 
 impl RecordedSession {
     /// Its state, for the device that has it.
-    pub(super) fn state(&self, checks: &mut Checks, own: &Device, peer: &Device) -> Verdict<SessionState> {
+    pub(super) fn state(
+        &self,
+        version: Version,
+        checks: &mut Checks,
+        own: &Device,
+        peer: &Device,
+    ) -> Verdict<SessionState> {
         let (role, initiator, responder) = match self.initiation {
             Initiation::Active => (Role::Initiator, own, peer),
             Initiation::Passive => (Role::Responder, peer, own),
         };
         let initiator = initiator.secret.identity.public();
-        let associated_data = Omemo2.associated_data(initiator, responder.secret.identity.public());
-        let AssociatedData {
-            initiator: first,
-            responder: second,
-        } = associated_data;
-        checks.bytes("associated_data", [first, second].concat(), self.associated_data)?;
+        let associated_data = version
+            .protocol()
+            .associated_data(initiator, responder.secret.identity.public());
+        let joined = version.joined(&associated_data, Role::Initiator);
+        checks.bytes("associated_data", joined, &self.associated_data)?;
         let key_exchange = &self.key_exchange;
         key_exchange.check(checks, responder)?;
         checks.bytes(
@@ -75,14 +81,16 @@ impl RecordedSession {
     /// A session of the device has to be in this state.
     pub(super) fn check(
         &self,
+        version: Version,
         checks: &mut Checks,
         own: &Device,
         peer: &Device,
         actual: &SessionState,
     ) -> Verdict {
-        let recorded = self.state(checks, own, peer)?;
+        let recorded = self.state(version, checks, own, peer)?;
         checks.equal("initiation", actual.role, recorded.role)?;
-        checks.bytes("peer", actual.peer.ed25519(), recorded.peer.ed25519())?;
+        let [ours, theirs] = [&actual.peer, &recorded.peer].map(|key| version.encoded_identity(key));
+        checks.bytes("peer", ours, theirs)?;
         checks.that(
             "associated_data",
             actual.associated_data == recorded.associated_data,

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use omemo_sansio::protocol::{KeyMaterial, Omemo2, Protocol};
+use omemo_sansio::protocol::KeyMaterial;
 use omemo_sansio::ratchet::{Sealed, Session, SkippedKeys};
 use omemo_sansio::{BareJid, DeviceId, EncryptedMessage, KeyElement, Payload, PreKeyId, RecipientKeys};
-use omemo_xml::omemo2;
 use serde::Deserialize;
 
 use super::World;
@@ -16,6 +15,7 @@ use crate::vectors::format::{Bytes, Hex, nullable};
 use crate::vectors::responder::NOW;
 use crate::vectors::script::Script;
 use crate::vectors::session::Stored;
+use crate::vectors::version::Version;
 
 /// A message.
 #[derive(Deserialize)]
@@ -25,6 +25,8 @@ pub(super) struct Message {
     kind: Kind,
     content_secrets: Vec<ContentSecret>,
     key_material: RecordedKeyMaterial,
+    /// Where the protocol sends one.
+    iv: Option<Hex>,
     #[serde(deserialize_with = "nullable")]
     pub(super) plaintext: Option<Hex>,
     keys: Vec<Key>,
@@ -36,12 +38,18 @@ pub(super) struct Message {
 enum Kind {
     Payload,
     Empty,
+    /// A key, for something else than a payload.
+    KeyTransport,
+    /// And a tag of that.
+    KeyTransportWithTag,
 }
 
-#[derive(Deserialize)]
+#[derive(PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 enum ContentSecret {
-    ContentKey(Bytes<32>),
+    ContentKey(Hex),
+    ContentIv(Hex),
+    ExternalTag(Hex),
 }
 
 #[derive(Deserialize)]
@@ -54,7 +62,7 @@ enum SenderSecret {
 /// What the sessions carry.
 #[derive(Deserialize)]
 pub(super) struct RecordedKeyMaterial {
-    key: Bytes<32>,
+    key: Hex,
     #[serde(deserialize_with = "nullable")]
     auth_tag: Option<Hex>,
 }
@@ -74,30 +82,32 @@ struct Key {
 
 impl<'a> World<'a> {
     pub(super) fn send(&mut self, checks: &mut Checks, message: &'a Message) -> Verdict {
-        let (payload, material) = message.content(checks)?;
+        let version = self.version;
+        let recorded = parse(version, &message.xml)?;
+        let (payload, material) = message.content(version, checks, &recorded)?;
         checks.that("there is no key element", !message.keys.is_empty())?;
-        let mut recipients: BTreeMap<BareJid, Vec<KeyElement>> = BTreeMap::new();
+        let mut recipients: BTreeMap<Option<BareJid>, Vec<KeyElement>> = BTreeMap::new();
         for key in &message.keys {
             let element = self
                 .send_key(checks, message, key, &material)
                 .context(format_args!("key element for {}", key.to))?;
             let jid = self.device(&key.to)?.jid.clone();
+            let jid = version.protocol().names_recipients().then_some(jid);
             recipients.entry(jid).or_default().push(element);
         }
         let ours = EncryptedMessage {
-            namespace: Omemo2.namespace(),
+            namespace: version.protocol().namespace(),
             sender_device: self.device(&message.from)?.id,
             recipients: recipients
                 .into_iter()
-                .map(|(jid, keys)| RecipientKeys { jid: Some(jid), keys })
+                .map(|(jid, keys)| RecipientKeys { jid, keys })
                 .collect(),
             payload,
         };
-        let recorded = parse(&message.xml)?;
         check_same(checks, &ours, &recorded).context("xml")?;
-        let written = omemo2::encrypted_to_xml(&ours).context("written")?;
+        let written = version.format()?.encrypted_to_xml(&ours).context("written")?;
         let written = omemo_xml::write(&written).context("written")?;
-        check_same(checks, &parse(&written)?, &recorded).context("written")?;
+        check_same(checks, &parse(version, &written)?, &recorded).context("written")?;
         let known = self.messages.insert(message.msg, message).is_some();
         checks.that("it was sent before", !known)
     }
@@ -115,11 +125,12 @@ impl<'a> World<'a> {
         let mut script = Script::new(key.sender_secrets.iter().map(SenderSecret::bytes));
         let mut stored = match before {
             Some(stored) => stored,
-            None => key.open_session(own, peer, &mut script)?,
+            None => key.open_session(self.version, (own, peer), &mut script)?,
         };
         script.finish()?;
         let identity = own.secret.identity.public();
-        let sealed = stored.session.encrypt(&Omemo2, identity, material.as_bytes());
+        let protocol = self.version.protocol();
+        let sealed = stored.session.encrypt(protocol, identity, material.as_bytes());
         let Sealed { data, key_exchange } = sealed.context("encrypting")?;
         checks.equal("kex", key_exchange, key.kex)?;
         checks.bytes("wire", &data, &key.wire)?;
@@ -135,30 +146,114 @@ impl<'a> World<'a> {
 
 impl Message {
     /// Encrypts the content anew.
-    fn content(&self, checks: &mut Checks) -> Verdict<(Option<Payload>, KeyMaterial)> {
-        let mut script = Script::new(
-            self.content_secrets
-                .iter()
-                .map(|ContentSecret::ContentKey(key)| key),
-        );
+    fn content(
+        &self,
+        version: Version,
+        checks: &mut Checks,
+        recorded: &EncryptedMessage,
+    ) -> Verdict<(Option<Payload>, KeyMaterial)> {
+        let protocol = version.protocol();
+        let mut script = Script::new(self.content_secrets.iter().map(ContentSecret::bytes));
         let (payload, material) = match (self.kind, &self.plaintext) {
+            (Kind::Payload, Some(plaintext)) if self.has_foreign_iv() => {
+                return self.foreign_content(version, checks, plaintext, recorded);
+            }
             (Kind::Payload, Some(plaintext)) => {
-                let encrypted = Omemo2.encrypt_payload(&plaintext.0, &mut script);
+                let encrypted = protocol.encrypt_payload(&plaintext.0, &mut script);
                 let (payload, material) = encrypted.context("encrypting the payload")?;
+                script.finish()?;
                 (Some(payload), material)
             }
-            (Kind::Empty, None) => (None, Omemo2.empty_key_material()),
+            (Kind::Empty, None) => {
+                let empty = protocol.encrypt_empty(&mut script);
+                script.finish()?;
+                empty
+            }
+            (Kind::KeyTransport | Kind::KeyTransportWithTag, None) => self.key_transport(version)?,
             _ => return Err("kind and plaintext do not fit".to_owned()),
         };
-        script.finish()?;
         self.key_material.check(checks, &material)?;
+        let iv = payload.as_ref().and_then(|payload| payload.iv.as_deref());
+        checks.bytes(
+            "iv",
+            iv.unwrap_or_default(),
+            self.iv.as_ref().map_or(&[][..], AsRef::as_ref),
+        )?;
         Ok((payload, material))
+    }
+
+    /// Whether the initialisation vector has a length that others send and we do not.
+    fn has_foreign_iv(&self) -> bool {
+        self.content_secrets
+            .iter()
+            .any(|secret| matches!(secret, ContentSecret::ContentIv(iv) if iv.0.len() != 12))
+    }
+
+    /// Takes the payload as it was recorded; it has to be that plaintext.
+    fn foreign_content(
+        &self,
+        version: Version,
+        checks: &mut Checks,
+        plaintext: &Hex,
+        recorded: &EncryptedMessage,
+    ) -> Verdict<(Option<Payload>, KeyMaterial)> {
+        let RecordedKeyMaterial { key, auth_tag } = &self.key_material;
+        let material = KeyMaterial::new(&key.0, auth_tag.as_ref().map_or(&[], |tag| &tag.0));
+        let payload = recorded.payload.clone().context("there is no payload")?;
+        let decrypted = version.protocol().decrypt_payload(&payload, &material);
+        checks.bytes(
+            "plaintext",
+            &*decrypted.context("decrypting the payload")?,
+            plaintext,
+        )?;
+        let iv = payload.iv.as_deref().context("there is no iv")?;
+        let drawn = [
+            ContentSecret::ContentKey(key.clone()),
+            ContentSecret::ContentIv(Hex(iv.to_vec())),
+        ];
+        let same =
+            self.content_secrets.len() == 2 && drawn.iter().all(|drawn| self.content_secrets.contains(drawn));
+        checks.that("content_secrets", same)?;
+        checks.bytes("iv", iv, self.iv.as_ref().context("missing field `iv`")?)?;
+        Ok((Some(payload), material))
+    }
+
+    /// A key as an application may choose to send it.
+    fn key_transport(&self, version: Version) -> Verdict<(Option<Payload>, KeyMaterial)> {
+        if version == Version::Omemo2 {
+            return Err("there is no key transport in this version".to_owned());
+        }
+        let (mut key, mut iv, mut tag) = (None, None, None);
+        for secret in &self.content_secrets {
+            match secret {
+                ContentSecret::ContentKey(Hex(bytes)) => key = Some(bytes.as_slice()),
+                ContentSecret::ContentIv(Hex(bytes)) => iv = Some(bytes.clone()),
+                ContentSecret::ExternalTag(Hex(bytes)) => tag = Some(bytes.as_slice()),
+            }
+        }
+        if tag.is_some() != (self.kind == Kind::KeyTransportWithTag) {
+            return Err("kind and external_tag do not fit".to_owned());
+        }
+        let material = KeyMaterial::new(key.context("there is no content_key")?, tag.unwrap_or_default());
+        let payload = iv.filter(|iv| !iv.is_empty()).map(|iv| Payload {
+            ciphertext: Vec::new(),
+            iv: Some(iv),
+        });
+        Ok((payload, material))
+    }
+}
+
+impl ContentSecret {
+    fn bytes(&self) -> &Hex {
+        match self {
+            Self::ContentKey(secret) | Self::ContentIv(secret) | Self::ExternalTag(secret) => secret,
+        }
     }
 }
 
 impl RecordedKeyMaterial {
     pub(super) fn check(&self, checks: &mut Checks, actual: &KeyMaterial) -> Verdict {
-        checks.bytes("key", actual.key(), self.key)?;
+        checks.bytes("key", actual.key(), &self.key)?;
         let tag = self.auth_tag.as_ref().map_or(&[][..], AsRef::as_ref);
         checks.bytes("auth_tag", actual.tag(), tag)
     }
@@ -174,7 +269,12 @@ impl SenderSecret {
 
 impl Key {
     /// Opens a session with the recipient's bundle, as it was when it had the signed pre key that was used.
-    fn open_session(&self, own: &Device, peer: &Device, script: &mut Script) -> Verdict<Stored> {
+    fn open_session(
+        &self,
+        version: Version,
+        (own, peer): (&Device, &Device),
+        script: &mut Script,
+    ) -> Verdict<Stored> {
         let chosen = self
             .chosen_pre_key_id
             .context("missing field `chosen_pre_key_id`")?;
@@ -182,12 +282,19 @@ impl Key {
             [SenderSecret::X3dhEphemeralPriv(_), SenderSecret::RatchetPriv(_)] => {}
             _ => return Err("sender_secrets of a new session".to_owned()),
         }
-        let incoming = Omemo2.parse(&self.wire.0).context("wire")?;
+        let incoming = version.protocol().parse(&self.wire.0).context("wire")?;
         let key_exchange = incoming.key_exchange.context("wire is no key exchange")?;
         let bundle = peer.bundle(key_exchange.signed_pre_key)?;
         let identity = &own.secret.identity;
-        let session = Session::initiate(&Omemo2, identity, &bundle, PreKeyId::new(chosen), NOW, script)
-            .context("opening the session")?;
+        let session = Session::initiate(
+            version.protocol(),
+            identity,
+            &bundle,
+            PreKeyId::new(chosen),
+            NOW,
+            script,
+        )
+        .context("opening the session")?;
         Ok(Stored {
             session,
             skipped: SkippedKeys::default(),
@@ -196,9 +303,12 @@ impl Key {
 }
 
 /// Reads a message.
-pub(super) fn parse(xml: &str) -> Verdict<EncryptedMessage> {
+pub(super) fn parse(version: Version, xml: &str) -> Verdict<EncryptedMessage> {
     let element = omemo_xml::parse(xml).map_err(|error| error.to_string())?;
-    omemo2::encrypted_from_xml(&element).map_err(|error| error.to_string())
+    version
+        .format()?
+        .encrypted_from_xml(&element)
+        .map_err(|error| error.to_string())
 }
 
 /// Two messages have to be the same; the order of their key elements does not matter.

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 
 use omemo_sansio::hazmat::{RatchetSecret, SessionState};
-use omemo_sansio::keys::{IdentityKey, KeyPair};
-use omemo_sansio::protocol::{AssociatedData, Message, Omemo2, Protocol};
-use omemo_sansio::ratchet::{Accepted, Limits, SkippedKeys};
+use omemo_sansio::keys::KeyPair;
+use omemo_sansio::protocol::{Message, Role};
+use omemo_sansio::ratchet::{Accepted, SkipLimits, SkippedKeys};
 
 use super::{After, Case, Deliver, Expect, FinalState, Name, Send};
 use crate::vectors::checks::{Checks, Context, Verdict};
+use crate::vectors::format::Hex;
 use crate::vectors::script::Script;
 use crate::vectors::session::{Ratchet, Stored};
+use crate::vectors::version::Version;
 
 /// Both sides of a case.
 pub(super) struct Dialogue<'a> {
-    limits: Limits,
+    version: Version,
+    limits: SkipLimits,
     /// How b begins.
     responder: RatchetSecret,
     signed_pre_key: KeyPair,
@@ -24,16 +27,17 @@ pub(super) struct Dialogue<'a> {
 }
 
 impl<'a> Dialogue<'a> {
-    pub(super) fn new(case: &'a Case, checks: &mut Checks) -> Verdict<Self> {
-        let identity_a =
-            IdentityKey::from_ed25519(case.identity_a_encoded.0).context("identity_a_encoded")?;
-        let identity_b =
-            IdentityKey::from_ed25519(case.identity_b_encoded.0).context("identity_b_encoded")?;
-        let associated_data = Omemo2.associated_data(&identity_a, &identity_b);
-        let AssociatedData { initiator, responder } = associated_data;
-        let joined = [initiator, responder].concat();
-        checks.bytes("ad_a_to_b", &joined, case.ad_a_to_b)?;
-        checks.bytes("ad_b_to_a", &joined, case.ad_b_to_a)?;
+    pub(super) fn new(version: Version, case: &'a Case, checks: &mut Checks) -> Verdict<Self> {
+        let identity = |encoded: &Hex, what| version.identity(&encoded.0).context(what);
+        let identity_a = identity(&case.identity_a_encoded, "identity_a_encoded")?;
+        let identity_b = identity(&case.identity_b_encoded, "identity_b_encoded")?;
+        let associated_data = version.protocol().associated_data(&identity_a, &identity_b);
+        for (what, sender, recorded) in [
+            ("ad_a_to_b", Role::Initiator, &case.ad_a_to_b),
+            ("ad_b_to_a", Role::Responder, &case.ad_b_to_a),
+        ] {
+            checks.bytes(what, version.joined(&associated_data, sender), recorded)?;
+        }
         let signed_pre_key = KeyPair::from_secret(case.b_signed_pre_key_priv.0);
         let public = signed_pre_key.public();
         checks.bytes(
@@ -49,11 +53,12 @@ impl<'a> Dialogue<'a> {
             peer,
         };
         let session = secret(identity_b)
-            .initiate(&Omemo2, public, &mut script)
+            .initiate(version.protocol(), public, &mut script)
             .context("opening the session")?;
         script.finish()?;
         Ok(Self {
-            limits: Limits {
+            version,
+            limits: SkipLimits {
                 per_message: case.max_skip,
                 per_session: case.max_stored,
             },
@@ -87,7 +92,8 @@ impl<'a> Dialogue<'a> {
     fn encrypt(&mut self, from: Name, plaintext: &[u8]) -> Verdict<Vec<u8>> {
         // Without a key exchange it is not written into any message.
         let own = self.responder.peer;
-        let sealed = self.sender(from)?.session.encrypt(&Omemo2, &own, plaintext);
+        let protocol = self.version.protocol();
+        let sealed = self.sender(from)?.session.encrypt(protocol, &own, plaintext);
         sealed.map(|sealed| sealed.data).context("encrypting")
     }
 
@@ -97,7 +103,7 @@ impl<'a> Dialogue<'a> {
         let Stored { session, skipped } = self.sender(send.from)?;
         let ratchet = SessionState::export(session, skipped).ratchet;
         checks.bytes("ratchet_priv", ratchet.own_ratchet_secret, send.ratchet_priv)?;
-        let incoming = Omemo2.parse(&wire).context("reading it")?;
+        let incoming = self.version.protocol().parse(&wire).context("reading it")?;
         let header = incoming.message.header();
         let ratchet_key = header.ratchet_key.as_bytes();
         checks.bytes("header: ratchet_pub", ratchet_key, send.header.ratchet_pub)?;
@@ -157,14 +163,14 @@ impl<'a> Dialogue<'a> {
 
     /// Decrypts in a session, or opens one; what is wrong if the message is refused.
     fn receive(&self, side: &mut Option<Stored>, wire: &[u8], script: &mut Script) -> Verdict<Vec<u8>> {
-        let incoming = Omemo2.parse(wire).context("reading it")?;
+        let incoming = self.version.protocol().parse(wire).context("reading it")?;
         if incoming.key_exchange.is_some() {
             return Err("it is a key exchange".to_owned());
         }
         let message: Message = incoming.message;
         if let Some(stored) = side {
             return stored
-                .decrypt(&message, self.limits, script)
+                .decrypt(self.version, &message, self.limits, script)
                 .context("decrypting");
         }
         let Accepted {
@@ -173,7 +179,13 @@ impl<'a> Dialogue<'a> {
             plaintext,
         } = self
             .responder
-            .accept(&Omemo2, &self.signed_pre_key, &message, self.limits, script)
+            .accept(
+                self.version.protocol(),
+                &self.signed_pre_key,
+                &message,
+                self.limits,
+                script,
+            )
             .context("opening the session")?;
         *side = Some(Stored { session, skipped });
         Ok(plaintext.to_vec())

@@ -1,4 +1,4 @@
-//! The set `ratchet_twomemo`: double ratchets, message by message.
+//! The sets `ratchet_twomemo` and `ratchet_oldmemo`: double ratchets, message by message.
 
 mod dialogue;
 
@@ -9,16 +9,17 @@ use self::dialogue::Dialogue;
 use super::checks::{Checks, Context, Verdict};
 use super::format::{Bytes, Hex, nullable};
 use super::session::Ratchet;
+use super::version::Version;
 
 #[derive(Deserialize)]
 struct Case {
     max_skip: u32,
     max_stored: u32,
     shared_secret: Bytes<32>,
-    identity_a_encoded: Bytes<32>,
-    identity_b_encoded: Bytes<32>,
-    ad_a_to_b: Bytes<64>,
-    ad_b_to_a: Bytes<64>,
+    identity_a_encoded: Hex,
+    identity_b_encoded: Hex,
+    ad_a_to_b: Hex,
+    ad_b_to_a: Hex,
     b_signed_pre_key_priv: Bytes<32>,
     b_signed_pre_key_pub: Bytes<32>,
     a_initial_ratchet_priv: Bytes<32>,
@@ -99,9 +100,9 @@ struct After {
 }
 
 /// Replays a case.
-pub(super) fn case(value: &Value, checks: &mut Checks) -> Verdict {
+pub(super) fn case(version: Version, value: &Value, checks: &mut Checks) -> Verdict {
     let case = Case::deserialize(value).map_err(|error| error.to_string())?;
-    let mut dialogue = Dialogue::new(&case, checks)?;
+    let mut dialogue = Dialogue::new(version, &case, checks)?;
     checks.that("there is no event", !case.events.is_empty())?;
     for (index, event) in case.events.iter().enumerate() {
         match event {

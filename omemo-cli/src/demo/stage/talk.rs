@@ -1,6 +1,6 @@
 //! Saying and hearing.
 
-use omemo::Encrypted;
+use omemo::Outgoing;
 use omemo::local::Delivery;
 
 use super::{Line, Stage};
@@ -20,38 +20,36 @@ impl Stage<'_> {
             .device(by)?
             .encrypt(text)?
             .map_err(|error| Failure::because(format!("{by} could not say: {text}"), error))?;
-        if !encrypted.skipped.is_empty() {
-            return Err(Failure::new(format!(
-                "{by} could not write to every device: {text}"
-            )));
-        }
+        let outgoing = encrypted.complete().map_err(|partly| {
+            Failure::because(format!("{by} could not write to every device: {text}"), partly)
+        })?;
         self.tell_decisions(by)?;
-        self.tell_line(by, text, &encrypted)?;
+        self.tell_line(by, text, &outgoing)?;
         let device = self.device(by)?;
-        encrypted.messages.iter().for_each(|message| device.send(message));
-        let unread = encrypted.encrypted_to.iter().map(|address| self.name(address));
+        outgoing.messages.iter().for_each(|message| device.send(message));
+        let unread = outgoing.encrypted_to.iter().map(|address| self.name(address));
         let unread = unread.collect::<Result<_, _>>()?;
         let tally = self.ledger.of(by);
         tally.sent += 1;
-        tally.key_exchanges += encrypted.messages.iter().map(key_exchanges).sum::<u64>();
+        tally.key_exchanges += outgoing.messages.iter().map(key_exchanges).sum::<u64>();
         self.lines.push(Line {
             by,
             text: text.to_owned(),
-            audience: encrypted.encrypted_to.len(),
+            audience: outgoing.encrypted_to.len(),
             unread,
-            messages: encrypted.messages,
+            messages: outgoing.messages,
         });
         Ok(())
     }
 
     /// Tells a text, and to how many devices it goes where that is new.
-    fn tell_line(&mut self, by: Role, text: &str, encrypted: &Encrypted) -> Result<(), Failure> {
+    fn tell_line(&mut self, by: Role, text: &str, outgoing: &Outgoing) -> Result<(), Failure> {
         let number = self.lines.len() + 1;
         self.tell(by, "says", &numbered(number, text))?;
-        let audience = encrypted.encrypted_to.len();
+        let audience = outgoing.encrypted_to.len();
         let devices = counted(audience as u64, "device");
         let before = self.lines.iter().rfind(|line| line.by == by);
-        match encrypted.messages.iter().map(key_exchanges).sum() {
+        match outgoing.messages.iter().map(key_exchanges).sum() {
             0 if before.is_some_and(|line| line.audience == audience) => Ok(()),
             0 => self.tell_more(&format!("    to {devices}")),
             new => self.tell_more(&format!(

@@ -37,8 +37,9 @@ fn a_lost_message_is_missed() {
 #[test]
 fn a_damaged_message_is_named() {
     let end = failure(|stage| {
-        let mut encrypted = stage.device(Role::RomeoPhone)?.encrypt("Lady?")?.unwrap();
-        let message = encrypted.messages.first_mut().unwrap();
+        let encrypted = stage.device(Role::RomeoPhone)?.encrypt("Lady?")?.unwrap();
+        let mut outgoing = encrypted.complete().unwrap();
+        let message = outgoing.messages.first_mut().unwrap();
         *message.payload.as_mut().unwrap().ciphertext.last_mut().unwrap() ^= 1;
         stage.device(Role::RomeoPhone)?.send(message);
         stage.lines.push(super::Line {
@@ -46,7 +47,7 @@ fn a_damaged_message_is_named() {
             text: "Lady?".into(),
             audience: 1,
             unread: [Role::JulietPhone].into(),
-            messages: encrypted.messages,
+            messages: outgoing.messages,
         });
         Ok(())
     });
@@ -72,6 +73,8 @@ fn a_readable_text_is_noticed() {
         let mut message = stage
             .device(Role::RomeoPhone)?
             .encrypt("Lady?")?
+            .unwrap()
+            .complete()
             .unwrap()
             .messages
             .remove(0);

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AssociatedData, Header, Incoming, KdfInfo, KeyExchange, KeyMaterial, PayloadError, Protocol, Role,
-    WireError,
+    WireError, WithoutPayload,
 };
 use crate::keys::{IdentityKey, IdentityKeyPair, InvalidSignature, PublicKey, Signature, kdf};
 use crate::{Namespace, Payload, PublicSignedPreKey};
@@ -32,6 +32,14 @@ impl Protocol for Omemo2 {
     }
 
     fn supports_labels(&self) -> bool {
+        true
+    }
+
+    fn names_recipients(&self) -> bool {
+        true
+    }
+
+    fn presents_ed25519(&self) -> bool {
         true
     }
 
@@ -108,16 +116,17 @@ impl Protocol for Omemo2 {
         payload::decrypt(payload, key_material)
     }
 
-    fn without_payload(&self, key_material: &KeyMaterial) -> Result<(), PayloadError> {
-        if key_material.is_empty_message() {
-            Ok(())
+    fn without_payload(&self, key_material: &KeyMaterial) -> Result<WithoutPayload, PayloadError> {
+        if key_material.tag().is_empty() {
+            Ok(WithoutPayload::Empty)
         } else {
             Err(PayloadError::NoPayload)
         }
     }
 
-    fn empty_key_material(&self) -> KeyMaterial {
-        KeyMaterial::new(&[0; 32], &[])
+    /// 32 zeros (XEP-0384, section 4.4).
+    fn encrypt_empty(&self, _: &mut dyn CryptoRng) -> (Option<Payload>, KeyMaterial) {
+        (None, KeyMaterial::new(&[0; 32], &[]))
     }
 
     fn key_material(&self, decrypted: Zeroizing<Vec<u8>>) -> Result<KeyMaterial, PayloadError> {
@@ -145,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn both_identity_keys_are_authenticated_in_their_ed25519_form() {
+    fn wire_note_05_both_identity_keys_are_authenticated_in_their_ed25519_form() {
         let [one, other] = [1, 2].map(|seed| *IdentityKeyPair::from_seed([seed; 32]).public());
         let data = Omemo2.associated_data(&one, &other);
         assert_eq!(

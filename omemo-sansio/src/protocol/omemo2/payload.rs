@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
     use crate::keys::testing::TestRng;
-    use crate::protocol::{Omemo2, Protocol};
+    use crate::protocol::{Omemo2, Protocol, WithoutPayload};
 
     #[test]
     fn every_change_is_noticed() {
@@ -107,16 +107,16 @@ mod tests {
 
     #[test]
     fn an_empty_message_has_a_key_of_zeros_and_no_tag() {
-        let empty = Omemo2.empty_key_material();
-        assert_eq!(empty.as_bytes(), [0; 32]);
-        assert!(empty.is_empty_message());
+        let (payload, empty) = Omemo2.encrypt_empty(&mut TestRng::new(1));
+        assert_eq!((payload, empty.as_bytes()), (None, [0; 32].as_slice()));
+        assert_eq!(Omemo2.without_payload(&empty), Ok(WithoutPayload::Empty));
         let (_, full) = encrypt(b"", &mut TestRng::new(1));
-        assert!(!full.is_empty_message());
+        assert_eq!(Omemo2.without_payload(&full), Err(PayloadError::NoPayload));
         assert_eq!(full.as_bytes().len(), 48);
     }
 
     #[test]
-    fn key_material_has_one_of_two_lengths() {
+    fn wire_note_18_key_material_has_32_or_48_bytes() {
         for length in 0..100 {
             let result = key_material(Zeroizing::new([1; 100][..length].to_vec()));
             match length {

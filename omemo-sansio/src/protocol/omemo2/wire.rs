@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use prost::Message as _;
+use prost::{Message as _, encoding};
 
 use crate::PreKeyId;
 use crate::keys::{IdentityKey, PublicKey};
@@ -10,6 +10,9 @@ use crate::protocol::{Header, Incoming, KeyExchange, MAX_KEY_ELEMENT, Message, W
 
 /// The bytes of a MAC that are sent.
 const MAC: usize = 16;
+
+/// The most bytes that a field which is a number has, and the most that are in front of one of bytes.
+const FIELD: usize = 6;
 
 /// Every field is required; they are optional here so that one that is missing is told from one that is zero.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -105,21 +108,28 @@ fn parse_authenticated(data: &[u8]) -> Result<Message, WireError> {
 }
 
 pub(super) fn encode_message(header: &Header, ciphertext: &[u8]) -> Vec<u8> {
-    let message = OmemoMessage {
-        n: Some(header.n),
-        pn: Some(header.pn),
-        dh_pub: Some(header.ratchet_key.as_bytes().to_vec()),
-        ciphertext: Some(ciphertext.to_vec()),
-    };
-    message.encode_to_vec()
+    let ratchet_key = header.ratchet_key.as_bytes();
+    let mut message = Vec::with_capacity(4 * FIELD + ratchet_key.len() + ciphertext.len());
+    encoding::uint32::encode(1, &header.n, &mut message);
+    encoding::uint32::encode(2, &header.pn, &mut message);
+    bytes(3, ratchet_key, &mut message);
+    bytes(4, ciphertext, &mut message);
+    message
 }
 
 pub(super) fn seal(message: Vec<u8>, mac: &[u8; 32]) -> Vec<u8> {
-    let authenticated = OmemoAuthenticatedMessage {
-        mac: Some(mac.iter().take(MAC).copied().collect()),
-        message: Some(message),
-    };
-    authenticated.encode_to_vec()
+    let (mac, _) = mac.split_at(MAC);
+    let mut authenticated = Vec::with_capacity(2 * FIELD + MAC + message.len());
+    bytes(1, mac, &mut authenticated);
+    bytes(2, &message, &mut authenticated);
+    authenticated
+}
+
+/// A field of bytes, which the derived messages would have to own.
+fn bytes(tag: u32, content: &[u8], message: &mut Vec<u8>) {
+    encoding::encode_key(tag, encoding::WireType::LengthDelimited, message);
+    encoding::encode_varint(content.len() as u64, message);
+    message.extend_from_slice(content);
 }
 
 pub(super) fn encode_key_exchange(key_exchange: &KeyExchange, sealed: &[u8]) -> Vec<u8> {
@@ -207,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_tell_a_key_exchange_whatever_their_order() {
+    fn wire_note_14_the_bytes_tell_a_key_exchange_whatever_their_order() {
         let mut swapped = OmemoAuthenticatedMessage {
             mac: None,
             message: Some(encode_message(&HEADER, b"")),

@@ -23,7 +23,7 @@ fn both_directions_are_read() {
 }
 
 #[test]
-fn the_key_exchange_is_repeated_until_answered() {
+fn wire_note_14_the_key_exchange_is_repeated_until_answered() {
     let (mut alice, mut bob) = strangers();
     let first = Omemo2.parse(&alice.encrypt(b"1")).unwrap();
     let second = alice.encrypt(b"2");
@@ -42,8 +42,8 @@ fn the_key_exchange_is_repeated_until_answered() {
     );
 
     bob.decrypt(&second).unwrap();
-    assert!(bob.session().opened_by(&key_exchange));
-    assert!(!alice.session().opened_by(&key_exchange));
+    assert!(bob.session().opened_by(&Omemo2, &key_exchange));
+    assert!(!alice.session().opened_by(&Omemo2, &key_exchange));
     // What stands beside the base key is not authenticated by the message: it has to be what the session was opened with.
     let stranger = *Device::new(99).identity_key.public();
     for other in [
@@ -60,7 +60,7 @@ fn the_key_exchange_is_repeated_until_answered() {
             ..key_exchange
         },
     ] {
-        assert!(!bob.session().opened_by(&other), "{other:?}");
+        assert!(!bob.session().opened_by(&Omemo2, &other), "{other:?}");
     }
     assert!(!bob.session().is_confirmed() && !alice.session().is_confirmed());
     let answer = bob.encrypt(b"3");
@@ -87,7 +87,7 @@ fn another_key_exchange_opens_another_session() {
     );
     alice.session = Some(other.unwrap());
     let key_exchange = Omemo2.parse(&alice.encrypt(b"")).unwrap().key_exchange.unwrap();
-    assert!(!bob.session().opened_by(&key_exchange));
+    assert!(!bob.session().opened_by(&Omemo2, &key_exchange));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_changed_key_exchange_is_refused() {
 
 /// The sign of the Ed25519 form changes no agreement: only the associated data notices.
 #[test]
-fn the_sign_of_the_identity_key_is_authenticated() {
+fn wire_note_05_the_sign_of_the_identity_key_is_authenticated() {
     let (mut alice, mut bob) = strangers();
     let first = Omemo2.parse(&alice.encrypt(b"1")).unwrap();
     let mut key_exchange = first.key_exchange.unwrap();

@@ -6,7 +6,11 @@ use crate::keys::{NonContributory, PublicKey};
 use crate::protocol::Header;
 
 fn message(data: &[u8]) -> Message {
-    Omemo2.parse(data).unwrap().message
+    message_of(&Omemo2, data)
+}
+
+pub(super) fn message_of(protocol: &dyn Protocol, data: &[u8]) -> Message {
+    protocol.parse(data).unwrap().message
 }
 
 /// The same message with another header, and so with a wrong MAC.
@@ -127,7 +131,7 @@ fn the_rest_of_a_chain_is_kept_when_the_next_begins() {
 #[test]
 fn exactly_the_limit_may_be_skipped() {
     let (mut alice, mut bob) = acquainted();
-    bob.limits = Limits {
+    bob.limits = SkipLimits {
         per_message: 3,
         per_session: 1000,
     };
@@ -263,46 +267,42 @@ fn an_answer_without_a_ratchet_step_is_not_authentic() {
     assert_eq!(alice.decrypt(&data), Err(DecryptError::InvalidMac));
 }
 
-/// A message that announces the previous chain with one message too few, as senders based on libsignal do.
-fn one_too_few(from: &mut Device, plaintext: &[u8]) -> Vec<u8> {
-    let length = from.session().previous_sending;
-    from.session().previous_sending = length.saturating_sub(1);
-    let data = from.encrypt(plaintext);
-    from.session().previous_sending = length;
-    data
-}
-
+/// A new chain, as far as anybody can tell who does not know the skipped keys.
 #[test]
-fn the_last_message_of_a_chain_is_read_though_announced_one_too_few() {
+fn whether_a_message_is_forged_is_told_by_the_skipped_keys_if_there_are_any() {
     let (mut alice, mut bob) = acquainted();
+    let forged = with_header(&alice.encrypt(b""), |header| {
+        header.ratchet_key = PublicKey::from_bytes([9; 32])
+    });
+    let forged = message(&forged);
+    assert_eq!(bob.decrypt_with(&forged, false), Err(DecryptError::InvalidMac));
     pass(&mut alice, &mut bob);
-    let last = {
-        one_too_few(&mut alice, b"1");
-        one_too_few(&mut alice, b"2")
-    };
-    pass(&mut bob, &mut alice);
-    let next = one_too_few(&mut alice, b"3");
-    assert_eq!(message(&next).header().pn, 2);
-    bob.decrypt(&next).unwrap();
+    assert_eq!(bob.session().skipped_len(), 1);
     assert_eq!(
-        bob.skipped.len(),
-        1,
-        "the key past the end is not among the skipped ones"
+        bob.decrypt_with(&forged, false),
+        Err(DecryptError::SkippedKeysNeeded)
     );
-    assert!(!bob.session().needs_skipped_keys(&message(&last)));
-    assert_eq!(*bob.decrypt(&last).unwrap(), b"2");
-    assert_eq!(bob.decrypt(&last), Err(DecryptError::AlreadyDecrypted));
+    assert_eq!(bob.decrypt_with(&forged, true), Err(DecryptError::InvalidMac));
 }
 
 #[test]
-fn the_key_past_the_end_is_replaced_at_each_step() {
+fn a_repeated_message_needs_skipped_keys_only_if_there_are_any() {
     let (mut alice, mut bob) = acquainted();
+    let data = alice.encrypt(b"");
+    bob.decrypt(&data).unwrap();
+    assert!(!bob.session().needs_skipped_keys(&message(&data)));
+    alice.encrypt(b"");
     pass(&mut alice, &mut bob);
-    let last = one_too_few(&mut alice, b"1");
-    for _ in 0..2 {
-        pass(&mut bob, &mut alice);
-        let next = one_too_few(&mut alice, b"2");
-        bob.decrypt(&next).unwrap();
+    assert!(bob.session().needs_skipped_keys(&message(&data)));
+}
+
+#[test]
+fn chains_tell_how_long_they_are() {
+    let (mut alice, mut bob) = acquainted();
+    assert_eq!(alice.session().sending_chain_length(), 0);
+    for _ in 0..3 {
+        pass(&mut alice, &mut bob);
     }
-    assert_eq!(bob.decrypt(&last), Err(DecryptError::AlreadyDecrypted));
+    assert_eq!(alice.session().sending_chain_length(), 3);
+    assert_eq!(bob.session().receiving_chain_length(), 3);
 }

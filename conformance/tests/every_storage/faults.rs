@@ -1,0 +1,43 @@
+//! The protocol bears faults and company on every storage, plain and sealed.
+
+use omemo_conformance::faults::{at_part_of_effects, devices_of, interleaved};
+use omemo_conformance::storage::{Capabilities, Capability, Factory, OpenedBy};
+
+use crate::places::{Place, Server, Wrapping, say};
+
+const WRAPPINGS: [Wrapping; 2] = [Wrapping::Plain, Wrapping::Sealed];
+
+/// Each row tries one part of the faults, and together they try all. Each storage's own tests try all of them on it.
+const PARTS: usize = Server::NAMES.len() * WRAPPINGS.len();
+
+fn factory(place: Place, wrapping: Wrapping) -> impl Factory {
+    let capabilities = Capabilities::of([Capability::Shared, Capability::Fresh, Capability::Durable]);
+    OpenedBy::new(capabilities, move || {
+        let place = place.clone();
+        // It is the process that dies here, never the server.
+        async move { Ok(wrapping.wrap(place.open_volatile().await?)) }
+    })
+}
+
+#[test]
+fn every_storage_bears_faults() {
+    let mut faults = 0;
+    let rows = Server::NAMES
+        .into_iter()
+        .flat_map(|name| WRAPPINGS.map(|wrapping| (name, wrapping)));
+    let mut possible = 0;
+    for (part, (name, wrapping)) in rows.enumerate() {
+        let server = Server::ordinary(name);
+        let factory = factory(server.place(), wrapping);
+        let devices = devices_of(&factory);
+        let tried = at_part_of_effects(part, PARTS, |run, device| devices.open(run, device));
+        let turns = interleaved(|run, device| devices.open(run, device));
+        let wrapping = format!("{wrapping:?}").to_lowercase();
+        say(&format!("{name:<15} {wrapping:<7} {tried}; {turns}"));
+        assert!(tried.effects > 250 && tried.commits > 80, "{tried}");
+        assert!(turns.conflicts > turns.schedules, "{turns}");
+        faults += tried.faults;
+        possible = tried.possible;
+    }
+    assert_eq!(faults, possible, "the parts are not the whole");
+}

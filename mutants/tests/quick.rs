@@ -1,0 +1,39 @@
+//! The tests of the client that run within seconds, in one program, so that a mutant costs one link.
+#![allow(
+    clippy::panic,
+    missing_docs,
+    reason = "test support: an assertion is the result"
+)]
+
+#[path = "../../omemo/tests/adversary.rs"]
+mod adversary;
+#[path = "../../omemo/tests/catch_up.rs"]
+mod catch_up;
+#[path = "../../omemo/tests/conversation.rs"]
+mod conversation;
+#[path = "../../omemo/tests/costs.rs"]
+mod costs;
+#[path = "../../omemo/tests/manager/main.rs"]
+mod manager;
+#[path = "../../omemo/tests/moving.rs"]
+mod moving;
+#[path = "../../omemo/tests/outbox.rs"]
+mod outbox;
+#[path = "../../omemo/tests/protocols/main.rs"]
+mod protocols;
+#[path = "../../omemo/tests/reliance.rs"]
+mod reliance;
+#[path = "../../omemo/tests/trust.rs"]
+mod trust;
+
+use omemo_conformance::life::{explore, in_memory};
+
+/// So many lives, always the same.
+const LIVES: u32 = 60;
+
+#[test]
+fn lives() {
+    if let Err(discovery) = explore(LIVES, 1, |_| in_memory()) {
+        panic!("{discovery}");
+    }
+}

@@ -1,0 +1,374 @@
+//! The rules of automatic trust management, over the records of the accounts concerned.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use omemo_storage::Key;
+
+use super::Decided;
+use super::outcome::{Ignored, TrustChange};
+use crate::engine::{Env, Stop, View};
+use crate::keys::{Fingerprint, PublicKey};
+use crate::operations::own_account;
+use crate::records::{Contact, Decision, Held, OwedTrust, Statement, Stored, TrustHistory, Verdict, place};
+use crate::settings::Settings;
+use crate::trust::AutomaticLevels;
+use crate::{BareJid, Error, Timestamp};
+
+/// The most keys of an account that trust messages may speak of; a person may add more.
+const MAX_KEYS: usize = 1000;
+
+/// The most statements kept of the keys of one account, and of one of its keys.
+const MAX_HELD: usize = 1000;
+const MAX_HELD_OF_KEY: usize = 200;
+
+/// The most decisions of a person that may wait to be told.
+const MAX_OWED: usize = 1000;
+
+/// Whose statements are weighed: a key that has authenticated a message.
+pub(super) struct Speaker {
+    pub(super) jid: BareJid,
+    pub(super) key: PublicKey,
+}
+
+/// How far a key is believed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Authenticated,
+    Distrusted,
+    Open,
+}
+
+/// The accounts that an operation has to do with, as automatic trust management sees them.
+pub(super) struct Ledger {
+    levels: AutomaticLevels,
+    now: Timestamp,
+    own_jid: BareJid,
+    own_key: PublicKey,
+    accounts: BTreeMap<BareJid, Known>,
+    owed: OwedTrust,
+    changes: Vec<TrustChange>,
+    /// Keys that were just authenticated: what they have said before counts now.
+    heard: Vec<Speaker>,
+}
+
+struct Known {
+    contact: Contact,
+    history: TrustHistory,
+}
+
+impl Ledger {
+    pub(super) fn open(
+        view: &mut View,
+        env: &Env<'_>,
+        settings: &Settings,
+        levels: AutomaticLevels,
+        jids: &BTreeSet<BareJid>,
+    ) -> Result<Self, Stop> {
+        view.want(place::account()?);
+        view.want(place::owed_trust()?);
+        want(view, jids)?;
+        view.settle()?;
+        let owed = view.read::<OwedTrust>(&place::owed_trust()?)?;
+        Ok(Self {
+            levels,
+            now: env.now,
+            own_jid: settings.jid.clone(),
+            own_key: own_account(view)?.identity.public().curve25519(),
+            accounts: BTreeMap::new(),
+            owed: owed.map(|owed| (*owed).clone()).unwrap_or_default(),
+            changes: Vec::new(),
+            heard: Vec::new(),
+        })
+    }
+
+    /// Writes what has changed, and hands out which keys got another level.
+    pub(super) fn put(self, view: &mut View) -> Result<Vec<TrustChange>, Stop> {
+        for (jid, Known { contact, history }) in self.accounts {
+            put(view, &place::contact(&jid)?, contact)?;
+            put(view, &place::trust_history(&jid)?, history)?;
+        }
+        put(view, &place::owed_trust()?, self.owed)?;
+        Ok(self.changes)
+    }
+
+    pub(super) fn is_own_key(&self, key: PublicKey) -> bool {
+        key == self.own_key
+    }
+
+    pub(super) fn standing(&mut self, view: &mut View, speaker: &Speaker) -> Result<Standing, Stop> {
+        let known = known(&mut self.accounts, view, &speaker.jid)?;
+        Ok(match known.contact.trust.get(&speaker.key) {
+            Some(level) if *level == self.levels.authenticated => Standing::Authenticated,
+            Some(level) if *level == self.levels.distrusted => Standing::Distrusted,
+            _ => Standing::Open,
+        })
+    }
+}
+
+/// What a person decides.
+impl Ledger {
+    /// Takes in a decision whose level is recorded already. It is owed to others if it makes a key authenticated or
+    /// distrusted; and what a key has said counts from now on, or never.
+    pub(super) fn decide(&mut self, view: &mut View, decided: &Decided) -> Result<(), Stop> {
+        let Decided { jid, key, before } = decided;
+        let now = self.now;
+        let known = known(&mut self.accounts, view, jid)?;
+        let level = known.contact.trust.get(key).cloned();
+        known.history.decide(
+            *key,
+            Decision {
+                at: now,
+                by_person: true,
+            },
+        );
+        let verdict = match &level {
+            Some(level) if *level == self.levels.authenticated => Some(Verdict::Trust),
+            Some(level) if *level == self.levels.distrusted => Some(Verdict::Distrust),
+            _ => None,
+        };
+        if level == *before || *key == self.own_key {
+            return Ok(());
+        }
+        let of = (jid.clone(), *key);
+        match verdict {
+            Some(verdict) => self.owe(of, verdict)?,
+            None => drop(self.owed.decisions.remove(&of)),
+        }
+        self.take_effect(view, jid, *key, verdict)?;
+        self.hear(view)
+    }
+
+    fn owe(&mut self, of: (BareJid, PublicKey), verdict: Verdict) -> Result<(), Stop> {
+        self.owed.decisions.insert(of, verdict);
+        crate::operations::within(
+            "a number of decisions that others are not told yet",
+            self.owed.decisions.len(),
+            MAX_OWED,
+        )
+    }
+}
+
+/// What others say.
+impl Ledger {
+    /// Weighs what an authenticated key says of another; why it changes nothing, if it may not.
+    pub(super) fn weigh(
+        &mut self,
+        view: &mut View,
+        speaker: &Speaker,
+        statement: &Statement,
+    ) -> Result<Option<Ignored>, Stop> {
+        let known = known(&mut self.accounts, view, &statement.owner)?;
+        let identities = known.contact.devices.values();
+        let key = statement
+            .key
+            .key(identities.filter_map(|device| device.identity.as_ref()));
+        let itself = speaker.jid == statement.owner && speaker.key == key;
+        if itself || key == self.own_key {
+            return Ok(Some(Ignored::NotItsToSay));
+        }
+        let obstacle = self.obstacle(view, key, statement)?;
+        if obstacle.is_none() {
+            self.follow(view, key, statement)?;
+        }
+        Ok(obstacle)
+    }
+
+    /// Why a statement must not decide about a key.
+    fn obstacle(
+        &mut self,
+        view: &mut View,
+        key: PublicKey,
+        statement: &Statement,
+    ) -> Result<Option<Ignored>, Stop> {
+        let known = known(&mut self.accounts, view, &statement.owner)?;
+        let level = known.contact.trust.get(&key);
+        let former = known.history.decided.get(&key);
+        let distrusted = level == Some(&self.levels.distrusted);
+        if level.is_none() && known.contact.trust.len() >= MAX_KEYS {
+            return Ok(Some(Ignored::TooMany));
+        }
+        if distrusted && statement.verdict == Verdict::Trust && former.is_none_or(|former| former.by_person) {
+            return Ok(Some(Ignored::DistrustedHere));
+        }
+        let newer = |former: &Decision| match statement.verdict {
+            Verdict::Trust => statement.at > former.at,
+            Verdict::Distrust => statement.at >= former.at,
+        };
+        Ok(former
+            .is_some_and(|former| !newer(former))
+            .then_some(Ignored::Outdated))
+    }
+
+    /// Gives a key the level that a statement wants, unless it has it.
+    fn follow(&mut self, view: &mut View, key: PublicKey, statement: &Statement) -> Result<(), Stop> {
+        let level = match statement.verdict {
+            Verdict::Trust => self.levels.authenticated.clone(),
+            Verdict::Distrust => self.levels.distrusted.clone(),
+        };
+        let jid = &statement.owner;
+        let known = known(&mut self.accounts, view, jid)?;
+        let unchanged = known.contact.trust.insert(key, level.clone()).as_ref() == Some(&level);
+        let by_person = unchanged
+            && known
+                .history
+                .decided
+                .get(&key)
+                .is_some_and(|former| former.by_person);
+        known.history.decide(
+            key,
+            Decision {
+                at: statement.at,
+                by_person,
+            },
+        );
+        if unchanged {
+            return Ok(());
+        }
+        self.changes.push(TrustChange {
+            jid: jid.clone(),
+            key: Fingerprint::from_bytes(*key.as_bytes()),
+            level,
+        });
+        // What a person here wanted others to know is not so any more.
+        self.owed.decisions.remove(&(jid.clone(), key));
+        self.take_effect(view, jid, key, Some(statement.verdict))
+    }
+
+    /// Keeps a statement until its sender's key is authenticated; why it is not kept, if so.
+    pub(super) fn hold(
+        &mut self,
+        view: &mut View,
+        speaker: &Speaker,
+        statement: Statement,
+    ) -> Result<Option<Ignored>, Stop> {
+        let held = &mut known(&mut self.accounts, view, &speaker.jid)?.history.held;
+        let same = |held: &Held| {
+            held.sender == speaker.key
+                && held.statement.owner == statement.owner
+                && held.statement.key == statement.key
+        };
+        let rank = |statement: &Statement| (statement.at, statement.verdict);
+        if let Some(known) = held.iter_mut().find(|held| same(held)) {
+            if rank(&statement) > rank(&known.statement) {
+                known.statement = statement;
+            }
+            return Ok(None);
+        }
+        let of_key = held.iter().filter(|held| held.sender == speaker.key).count();
+        if of_key >= MAX_HELD_OF_KEY || held.len() >= MAX_HELD {
+            return Ok(Some(Ignored::TooMany));
+        }
+        held.push(Held {
+            sender: speaker.key,
+            statement,
+        });
+        Ok(None)
+    }
+
+    /// Lets count what keys have said that were authenticated since. Ends, since what was heard is not kept.
+    pub(super) fn hear(&mut self, view: &mut View) -> Result<(), Stop> {
+        while let Some(speaker) = self.heard.pop() {
+            if self.standing(view, &speaker)? != Standing::Authenticated {
+                continue;
+            }
+            let held = &mut known(&mut self.accounts, view, &speaker.jid)?.history.held;
+            let mut said: Vec<Statement> = held
+                .extract_if(.., |held| held.sender == speaker.key)
+                .map(|held| held.statement)
+                .collect();
+            said.sort_by_key(|statement| (statement.at, statement.verdict));
+            want(view, said.iter().map(|statement| &statement.owner))?;
+            view.settle()?;
+            for statement in said {
+                self.weigh(view, &speaker, &statement)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What follows from a key's level.
+impl Ledger {
+    fn take_effect(
+        &mut self,
+        view: &mut View,
+        jid: &BareJid,
+        key: PublicKey,
+        verdict: Option<Verdict>,
+    ) -> Result<(), Stop> {
+        let Known { contact, history } = known(&mut self.accounts, view, jid)?;
+        match verdict {
+            Some(Verdict::Trust) => {
+                // What was trusted before anything was authentic is not any more (XEP-0450, section 6.2).
+                contact.trust.retain(|_, level| *level != self.levels.provisional);
+                self.heard.push(Speaker {
+                    jid: jid.clone(),
+                    key,
+                });
+            }
+            Some(Verdict::Distrust) => history.held.retain(|held| held.sender != key),
+            None => {}
+        }
+        let any = contact
+            .trust
+            .values()
+            .any(|level| *level == self.levels.authenticated);
+        if any && *jid != self.own_jid {
+            self.owed.contacts.insert(jid.clone());
+        } else {
+            self.owed.contacts.remove(jid);
+        }
+        Ok(())
+    }
+}
+
+/// Writes a record if it differs from what is stored; none to say nothing in.
+fn put<T: Stored + Default + PartialEq>(view: &mut View, key: &Key, record: T) -> Result<(), Stop> {
+    if record == T::default() && view.read::<T>(key)?.is_none() {
+        return Ok(());
+    }
+    view.put_changed(key, record)
+}
+
+/// Notes down that what is known of accounts will be needed.
+fn want<'a>(view: &mut View, jids: impl IntoIterator<Item = &'a BareJid>) -> Result<(), Stop> {
+    for jid in jids {
+        view.want(place::contact(jid)?);
+        view.want(place::trust_history(jid)?);
+    }
+    Ok(())
+}
+
+/// What is known of an account.
+fn known<'a>(
+    accounts: &'a mut BTreeMap<BareJid, Known>,
+    view: &mut View,
+    jid: &BareJid,
+) -> Result<&'a mut Known, Stop> {
+    if !accounts.contains_key(jid) {
+        let contact = view.read::<Contact>(&place::contact(jid)?)?;
+        let history = view.read::<TrustHistory>(&place::trust_history(jid)?)?;
+        let known = Known {
+            contact: contact.map(|contact| (*contact).clone()).unwrap_or_default(),
+            history: history.map(|history| (*history).clone()).unwrap_or_default(),
+        };
+        accounts.insert(jid.clone(), known);
+    }
+    let missing = Error::Internal("an account that was read is not there");
+    accounts.get_mut(jid).ok_or(Stop::Fail(missing))
+}
+
+impl TrustHistory {
+    /// Notes when a key was decided about. Past the bound the oldest is forgotten; a key that is distrusted without a
+    /// time counts as distrusted by a person.
+    fn decide(&mut self, key: PublicKey, decision: Decision) {
+        self.decided.insert(key, decision);
+        if self.decided.len() > MAX_KEYS {
+            let oldest = self.decided.iter().min_by_key(|(_, decision)| decision.at);
+            if let Some(oldest) = oldest.map(|(key, _)| *key) {
+                self.decided.remove(&oldest);
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Automatic trust management (XEP-0450): what a person decides about keys is owed to others, and what others have decided
+//! is believed if their keys are authenticated.
+
+mod ledger;
+mod outcome;
+mod owed;
+mod receive;
+
+use alloc::collections::BTreeSet;
+
+use crate::BareJid;
+use crate::engine::{Env, Stop, View};
+use crate::keys::{IdentityKey, PublicKey};
+use crate::records::Contact;
+use crate::settings::Settings;
+use crate::trust::TrustLevel;
+
+use ledger::Ledger;
+pub use outcome::{Ignored, IgnoredStatement, TrustChange, TrustMessageOutcome};
+pub use owed::{OwedTrustMessage, OwedTrustMessages};
+pub(super) use owed::{owed, sent};
+pub(super) use receive::receive;
+
+/// A decision of a person that was just recorded.
+pub(super) struct Decided {
+    /// The account.
+    pub(super) jid: BareJid,
+    /// The key.
+    pub(super) key: PublicKey,
+    /// The level the key had.
+    pub(super) before: Option<TrustLevel>,
+}
+
+/// What follows from decisions of a person, whose levels are recorded already. Nothing, unless the policy manages trust
+/// automatically.
+pub(super) fn decided(
+    view: &mut View,
+    env: &Env<'_>,
+    settings: &Settings,
+    decisions: &[Decided],
+) -> Result<(), Stop> {
+    let Some(levels) = settings.trust.automatic() else {
+        return Ok(());
+    };
+    let jids: BTreeSet<BareJid> = decisions.iter().map(|decided| decided.jid.clone()).collect();
+    let mut ledger = Ledger::open(view, env, settings, levels, &jids)?;
+    for decided in decisions {
+        ledger.decide(view, decided)?;
+    }
+    ledger.put(view)?;
+    Ok(())
+}
+
+/// Whether the policy manages trust automatically and the key is authenticated.
+pub(super) fn is_authenticated(settings: &Settings, contact: &Contact, key: &IdentityKey) -> bool {
+    let level = contact.trust.get(&key.curve25519());
+    let authenticated = settings.trust.automatic().map(|levels| levels.authenticated);
+    level.is_some() && level == authenticated.as_ref()
+}

@@ -1,0 +1,71 @@
+//! What devices are called.
+
+use std::sync::Arc;
+
+use omemo::Error;
+use omemo::blocking::wait;
+
+use super::world::{Device, LEGACY, OMEMO_2, ROMEO, World, both, settings};
+
+fn shown(to: &Device, of: &Device) -> Option<String> {
+    to.arrived();
+    let devices = wait(to.client.device_information(of.jid.clone()))
+        .unwrap()
+        .devices;
+    let device = devices
+        .into_iter()
+        .find(|device| device.device == of.client.device());
+    device.unwrap().label
+}
+
+/// Creating an account with a label while the legacy protocol is loaded raises an error elsewhere.
+#[test]
+fn an_account_is_created_with_a_label_while_the_legacy_protocol_is_loaded() {
+    let world = World::default();
+    let romeo = world.open(settings(ROMEO, both()), "phone", Arc::default(), |builder| {
+        builder.label("phone")
+    });
+    let laptop = world.device(ROMEO, "laptop");
+    let id = romeo.client.device();
+    let label = |namespace| {
+        let list = world.server.device_list(&romeo.jid, &namespace).unwrap();
+        list.devices[&id].label.clone()
+    };
+    assert_eq!(label(OMEMO_2).unwrap().text, "phone");
+    assert_eq!(label(LEGACY), None);
+    assert_eq!(shown(&laptop, &romeo).as_deref(), Some("phone"));
+}
+
+#[test]
+fn the_own_label_is_set_signed_and_taken_away() {
+    let world = World::default();
+    let romeo = world.open(settings(ROMEO, both()), "phone", Arc::default(), |builder| {
+        builder.label("phone")
+    });
+    let laptop = world.device(ROMEO, "laptop");
+    wait(romeo.client.set_own_label(Some("tablet".into()))).unwrap();
+    romeo.flush();
+    // The signature was verified, or the label would not be shown.
+    assert_eq!(shown(&laptop, &romeo).as_deref(), Some("tablet"));
+    wait(romeo.client.set_own_label(None)).unwrap();
+    romeo.flush();
+    assert_eq!(shown(&laptop, &romeo), None);
+    let error = wait(romeo.client.set_own_label(Some("x".repeat(213)))).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { limit: 212, .. }), "{error}");
+}
+
+#[test]
+fn a_client_that_drops_the_label_does_not_take_it_away() {
+    let world = World::default();
+    let romeo = world.open(settings(ROMEO, both()), "phone", Arc::default(), |builder| {
+        builder.label("phone")
+    });
+    let mut list = world.server.device_list(&romeo.jid, &OMEMO_2).unwrap();
+    list.devices.values_mut().for_each(|entry| entry.label = None);
+    world.server.publish_device_list(&romeo.jid, &OMEMO_2, list);
+    romeo.arrived();
+    romeo.flush();
+    let list = world.server.device_list(&romeo.jid, &OMEMO_2).unwrap();
+    let label = list.devices[&romeo.client.device()].label.clone();
+    assert_eq!(label.unwrap().text, "phone");
+}

@@ -1,0 +1,19 @@
+//! What a session manager does beside sending and receiving.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod catch_up;
+mod consistency;
+mod copies;
+mod errors;
+mod examine;
+mod fallbacks;
+mod hygiene;
+mod inbox;
+mod labels;
+mod limits;
+mod pre_keys;
+mod protocols;
+mod purge;
+mod sessions;
+mod strangers;
+mod world;

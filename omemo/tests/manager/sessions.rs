@@ -1,0 +1,130 @@
+//! Replacing sessions, and how stale they are.
+
+use omemo::blocking::wait;
+use omemo::{BundleFailure, Decrypted, DeviceAddress, DeviceId};
+
+use super::world::{JULIET, LEGACY, OMEMO_2, ROMEO, World};
+
+#[test]
+fn sessions_are_replaced_in_every_protocol_and_the_other_side_is_told() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.device(JULIET, "phone");
+    world.settle(&[&romeo, &juliet]);
+    for namespace in [OMEMO_2, LEGACY] {
+        romeo.send(&juliet.jid, "hello", std::slice::from_ref(&namespace));
+        world.settle(&[&romeo, &juliet]);
+        juliet.send(&romeo.jid, "hello", &[namespace]);
+        world.settle(&[&romeo, &juliet]);
+    }
+    // On its way when the session is replaced.
+    let late = juliet.encrypt(&romeo.jid, "late", &[OMEMO_2]).messages.remove(0);
+    let before = world.server.seen();
+    let replaced = wait(romeo.client.replace_sessions(juliet.address())).unwrap();
+    assert_eq!(replaced.len(), 2);
+    assert!(replaced.values().all(Result::is_ok), "{replaced:?}");
+    romeo.flush();
+    let after = world.server.seen();
+    assert_eq!(after.empty_messages - before.empty_messages, 2);
+    assert_eq!(after.key_exchanges - before.key_exchanges, 2);
+    world.settle(&[&romeo, &juliet]);
+    for namespace in [OMEMO_2, LEGACY] {
+        let element = |outgoing: omemo::Outgoing| outgoing.messages[0].recipients[0].keys[0].key_exchange;
+        assert!(!element(juliet.encrypt(
+            &romeo.jid,
+            "answer",
+            std::slice::from_ref(&namespace)
+        )));
+        romeo.send(&juliet.jid, "in the new one", &[namespace]);
+        assert_eq!(juliet.texts(), ["in the new one"]);
+    }
+    let late = omemo::IncomingMessage {
+        sender: juliet.jid.clone(),
+        message: late,
+    };
+    assert_eq!(super::world::text(&romeo.decrypt(late).unwrap()).unwrap(), "late");
+}
+
+#[test]
+fn what_was_read_in_a_session_that_was_replaced_is_still_known() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.device(JULIET, "phone");
+    world.settle(&[&romeo, &juliet]);
+    romeo.send(&juliet.jid, "hello", &[OMEMO_2]);
+    world.settle(&[&romeo, &juliet]);
+    juliet.send(&romeo.jid, "once", &[OMEMO_2]);
+    let [once] = <[_; 1]>::try_from(romeo.arrived()).unwrap();
+    assert!(romeo.decrypt(once.clone()).is_ok());
+    wait(romeo.client.replace_sessions(juliet.address())).unwrap();
+    world.settle(&[&romeo, &juliet]);
+    let again = romeo.decrypt(once).unwrap();
+    assert!(matches!(again, Decrypted::AlreadyDecrypted), "{again:?}");
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_replacement_is_said_for_each_protocol() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.device(JULIET, "phone");
+    world.settle(&[&romeo, &juliet]);
+    romeo.send(&juliet.jid, "hello", &[OMEMO_2]);
+    romeo.send(&juliet.jid, "hello", &[LEGACY]);
+    world.settle(&[&romeo, &juliet]);
+    let id = juliet.client.device();
+    world.server.delete_bundle(&juliet.jid, &LEGACY, id);
+    let replaced = wait(romeo.client.replace_sessions(juliet.address())).unwrap();
+    assert!(replaced[&OMEMO_2].is_ok());
+    assert!(matches!(replaced[&LEGACY], Err(BundleFailure::Missing)));
+    // Where there is no session there is none to replace.
+    let nobody = DeviceAddress {
+        device: DeviceId::new(7),
+        ..juliet.address()
+    };
+    assert!(wait(romeo.client.replace_sessions(nobody)).unwrap().is_empty());
+}
+
+#[test]
+fn sending_chains_tell_how_long_a_device_has_not_answered() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.device(JULIET, "phone");
+    world.settle(&[&romeo, &juliet]);
+    for _ in 0..3 {
+        romeo.send(&juliet.jid, "hello?", &[OMEMO_2]);
+    }
+    let chains = wait(romeo.client.sending_chains(juliet.address())).unwrap();
+    assert_eq!(chains, [(OMEMO_2, Some(3)), (LEGACY, None)].into());
+    world.settle(&[&romeo, &juliet]);
+    let chains = wait(romeo.client.sending_chains(juliet.address())).unwrap();
+    assert_eq!(chains[&OMEMO_2], Some(0), "she has answered");
+}
+
+/// Each has the other's session then, and nothing can be read any more, elsewhere.
+#[test]
+fn both_sides_opening_at_once_converge_and_lose_nothing_in_both_protocols() {
+    for namespace in [OMEMO_2, LEGACY] {
+        let world = World::default();
+        let romeo = world.device(ROMEO, "phone");
+        let juliet = world.device(JULIET, "phone");
+        let spoken = std::slice::from_ref(&namespace);
+        drop((romeo.arrived(), juliet.arrived()));
+        for n in 0..3 {
+            romeo.send(&juliet.jid, &format!("his {n}"), spoken);
+            juliet.send(&romeo.jid, &format!("hers {n}"), spoken);
+        }
+        assert_eq!(juliet.texts(), ["his 0", "his 1", "his 2"]);
+        assert_eq!(romeo.texts(), ["hers 0", "hers 1", "hers 2"]);
+        world.settle(&[&romeo, &juliet]);
+        for n in 0..4 {
+            romeo.send(&juliet.jid, &format!("his {n}"), spoken);
+            assert_eq!(juliet.texts(), [format!("his {n}")]);
+            juliet.send(&romeo.jid, &format!("hers {n}"), spoken);
+            assert_eq!(romeo.texts(), [format!("hers {n}")]);
+        }
+        let before = world.server.seen().key_exchanges;
+        romeo.send(&juliet.jid, "no key exchange", spoken);
+        juliet.send(&romeo.jid, "none", spoken);
+        assert_eq!(world.server.seen().key_exchanges, before, "they have converged");
+    }
+}
