@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Device, jid, open, settings, settle};
+use common::{Device, jid, open, rng, settings, settle};
 use omemo::blocking::wait;
 use omemo::local::Server;
 use omemo::transfer::{Backup, BackupError};
@@ -27,7 +27,8 @@ fn acquainted(server: &Server) -> [Device; 2] {
 
 fn restore(server: &Server, of: &str, backup: Backup) -> Result<Device<MemoryStorage>, Error> {
     let connection = server.connect(&jid(of), "restored");
-    let builder = Client::builder(settings(jid(of)), MemoryStorage::new(), connection.clone());
+    let builder = Client::builder(settings(jid(of)), MemoryStorage::new(), connection.clone())
+        .rng(rng(&jid(of), "restored"));
     let client = wait(builder.restore(backup))?;
     Ok(Device {
         jid: jid(of),

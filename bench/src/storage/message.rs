@@ -13,6 +13,9 @@ pub(super) const PLAINTEXT: usize = 100;
 
 const ROUNDS: usize = 600;
 
+/// How many messages are watched, once before and once after those that are timed.
+const WATCHED: usize = 50;
+
 /// A message to so many devices, against the call that writes the same rows.
 pub(super) fn send<S: Storage + 'static>(
     name: &'static str,
@@ -37,7 +40,7 @@ pub(super) fn against_bare<S: Storage + 'static>(
     let mut floor = Floor::new(bare, &sender.all_rows()?, rows)?;
     let floor = Work::timed_elsewhere(move || floor.measure());
     let item = Item::new(name, bar, message(sender, devices), floor);
-    Ok(item.rounds(ROUNDS).with_details(details(sender)))
+    Ok(item.rounds(ROUNDS).checked(details(sender, devices)))
 }
 
 /// A message on one storage, against the same on another.
@@ -50,7 +53,7 @@ pub(super) fn compare<A: Storage + 'static, B: Storage + 'static>(
     let (_, counts) = ours.rows_of_a_message(devices, PLAINTEXT)?;
     let item = Item::new(name, bar, message(ours, devices), message(floor, devices));
     let item = item.rounds(ROUNDS).with_counts(costs(counts));
-    Ok(item.with_details(details(ours)))
+    Ok(item.checked(details(ours, devices)))
 }
 
 /// What one message cost.
@@ -72,16 +75,19 @@ fn message<S: Storage + 'static>(sender: &Rc<Sender<S>>, devices: usize) -> Work
     )
 }
 
-/// Where the time of the messages went that were sent since this was asked for the last time.
-fn details<S: Storage + 'static>(sender: &Rc<Sender<S>>) -> impl Fn() -> Vec<Detail> + 'static {
+/// Where the time of a message goes: that of others than were timed, since looking at it takes time.
+fn details<S: Storage + 'static>(
+    sender: &Rc<Sender<S>>,
+    devices: usize,
+) -> impl Fn() -> Result<Vec<Detail>, Failure> + 'static {
     let sender = Rc::clone(sender);
     move || {
-        let seen = sender.seen();
-        vec![
+        let seen = sender.watch(WATCHED, devices, PLAINTEXT)?;
+        Ok(vec![
             ("load_ns", seen.load_ns),
             ("commit_ns", seen.commit_ns),
             ("records_loaded", seen.records_loaded),
             ("bytes_loaded", seen.bytes_loaded),
-        ]
+        ])
     }
 }

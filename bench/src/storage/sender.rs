@@ -78,9 +78,14 @@ impl<S: Storage> Sender<S> {
         self.client.storage().inner().inner()
     }
 
-    /// What was seen of the storage's calls since the last time.
-    pub(crate) fn seen(&self) -> Seen {
-        self.client.storage().inner().take()
+    /// What is seen of the storage's calls while so many messages are sent.
+    pub(crate) fn watch(&self, messages: usize, devices: usize, length: usize) -> Result<Seen, Failure> {
+        self.client.storage().inner().watch(|| {
+            (0..messages).try_for_each(|_| {
+                let _ = self.encrypt(self.request(devices, length))?.complete()?;
+                Ok(())
+            })
+        })
     }
 
     /// Sends a message; which rows that wrote, and what it cost.

@@ -1,5 +1,6 @@
 //! A storage whose calls are timed, to tell where a message's time goes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -7,10 +8,11 @@ use omemo_storage::{
     AccountId, Batch, Committed, Cursor, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
 };
 
-/// Passes every call on.
+/// Passes every call on. It looks at them only when it is told to, since that takes time too.
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
     inner: S,
+    watching: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -34,18 +36,28 @@ impl Seen {
 
 impl<S> Watched<S> {
     pub(crate) fn new(inner: S) -> Self {
-        let seen = Mutex::new(Seen::NOTHING);
-        Self { inner, seen }
+        Self {
+            inner,
+            watching: AtomicBool::new(false),
+            seen: Mutex::new(Seen::NOTHING),
+        }
+    }
+
+    /// What is seen of the calls that `work` makes.
+    pub(crate) fn watch<E>(&self, work: impl FnOnce() -> Result<(), E>) -> Result<Seen, E> {
+        self.watching.store(true, Ordering::Relaxed);
+        let worked = work();
+        self.watching.store(false, Ordering::Relaxed);
+        worked.map(|()| std::mem::replace(&mut *self.seen(), Seen::NOTHING))
+    }
+
+    fn is_watching(&self) -> bool {
+        self.watching.load(Ordering::Relaxed)
     }
 
     /// The storage inside.
     pub(crate) fn inner(&self) -> &S {
         &self.inner
-    }
-
-    /// What was seen since the last call.
-    pub(crate) fn take(&self) -> Seen {
-        std::mem::replace(&mut *self.seen(), Seen::NOTHING)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -55,6 +67,9 @@ impl<S> Watched<S> {
 
 impl<S: Storage> Storage for Watched<S> {
     async fn load(&self, account: &AccountId, query: &Query) -> Result<Snapshot, StorageError> {
+        if !self.is_watching() {
+            return self.inner.load(account, query).await;
+        }
         let begun = Instant::now();
         let snapshot = self.inner.load(account, query).await?;
         let taken = nanoseconds(begun);
@@ -69,6 +84,9 @@ impl<S: Storage> Storage for Watched<S> {
     }
 
     async fn commit(&self, account: &AccountId, batch: &Batch) -> Result<Committed, StorageError> {
+        if !self.is_watching() {
+            return self.inner.commit(account, batch).await;
+        }
         let begun = Instant::now();
         let committed = self.inner.commit(account, batch).await?;
         let taken = nanoseconds(begun);

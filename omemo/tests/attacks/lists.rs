@@ -13,7 +13,7 @@ use omemo::{
 use omemo_storage::{AccountId, Storage};
 use omemo_storage_memory::MemoryStorage;
 
-use crate::common::{Device, jid, open, open_with, settings};
+use crate::common::{Device, jid, open, open_with, rng, settings};
 use crate::{NS, forged, list, messages};
 
 const ROMEO: &str = "romeo@montague.lit";
@@ -31,7 +31,8 @@ impl Clock for Hands {
 fn romeo(server: &Server, settings: Settings) -> (Device<MemoryStorage>, Hands) {
     let hands = Hands::default();
     let connection = server.connect(&settings.jid, "phone");
-    let builder = Client::builder(settings, MemoryStorage::new(), connection.clone());
+    let rng = rng(&settings.jid, "phone");
+    let builder = Client::builder(settings, MemoryStorage::new(), connection.clone()).rng(rng);
     let client = wait(builder.clock(hands.clone()).catch_up(false).label("phone").open()).unwrap();
     let device = Device {
         jid: jid(ROMEO),

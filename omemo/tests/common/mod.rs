@@ -1,6 +1,8 @@
 //! What the tests of the client share.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod rng;
+
 use std::sync::Arc;
 
 use omemo::blocking::wait;
@@ -11,6 +13,8 @@ use omemo::{
 };
 use omemo_storage::{Counts, Metered, Storage};
 use omemo_storage_memory::MemoryStorage;
+
+pub use rng::rng;
 
 pub type Metering = Arc<Metered<MemoryStorage>>;
 
@@ -48,6 +52,7 @@ pub fn open_with<S: Storage>(server: &Server, settings: Settings, name: &str, st
     let client = wait(
         Client::builder(settings, storage, connection.clone())
             .catch_up(false)
+            .rng(rng(&jid, name))
             .open(),
     )
     .unwrap();

@@ -17,3 +17,6 @@ mod purge;
 mod sessions;
 mod strangers;
 mod world;
+
+#[path = "../common/rng.rs"]
+mod rng;

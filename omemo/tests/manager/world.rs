@@ -11,6 +11,8 @@ use omemo::{
 };
 use omemo_storage_memory::MemoryStorage;
 
+use crate::rng::rng;
+
 pub(crate) const OMEMO_2: Namespace = Namespace::OMEMO_2;
 pub(crate) const LEGACY: Namespace = Namespace::LEGACY;
 pub(crate) const ROMEO: &str = "romeo@montague.lit";
@@ -92,6 +94,7 @@ impl World {
         let connection = self.server.connect(&jid, name);
         let builder = Client::builder(settings, Arc::clone(&storage), connection.clone())
             .clock(self.clock.clone())
+            .rng(rng(&jid, name))
             .catch_up(false);
         let client = wait(with(builder).open()).unwrap();
         Device {

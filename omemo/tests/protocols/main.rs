@@ -13,7 +13,7 @@ mod legacy;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{Device, Metering, is_repeated, jid, open_with, settle};
+use common::{Device, Metering, is_repeated, jid, open_with, rng, settle};
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
 use omemo::{
@@ -146,7 +146,7 @@ fn negative(server: &Server, label: &str) -> (BareJid, Device) {
         let own = jid(&format!("juliet{number}@capulet.lit"));
         let connection = server.connect(&own, "phone");
         let builder = Client::builder(Settings::new(own.clone()), storage(), connection.clone());
-        let client = wait(builder.label(label).open()).unwrap();
+        let client = wait(builder.label(label).rng(rng(&own, "phone")).open()).unwrap();
         let bundle = server.bundle(&own, &OMEMO_2, client.device()).unwrap();
         if bundle.identity_key.ed25519()[31] >> 7 == 1 {
             let device = Device {

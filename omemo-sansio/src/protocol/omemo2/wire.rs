@@ -14,6 +14,9 @@ const MAC: usize = 16;
 /// The most bytes that a field which is a number has, and the most that are in front of one of bytes.
 const FIELD: usize = 6;
 
+/// The most bytes that stand before a message that is sealed.
+const FRONT: usize = 2 * FIELD + MAC;
+
 /// Every field is required; they are optional here so that one that is missing is told from one that is zero.
 #[derive(Clone, PartialEq, prost::Message)]
 struct OmemoMessage {
@@ -109,7 +112,8 @@ fn parse_authenticated(data: &[u8]) -> Result<Message, WireError> {
 
 pub(super) fn encode_message(header: &Header, ciphertext: &[u8]) -> Vec<u8> {
     let ratchet_key = header.ratchet_key.as_bytes();
-    let mut message = Vec::with_capacity(4 * FIELD + ratchet_key.len() + ciphertext.len());
+    // With room for what `seal` puts before it.
+    let mut message = Vec::with_capacity(4 * FIELD + ratchet_key.len() + ciphertext.len() + FRONT);
     encoding::uint32::encode(1, &header.n, &mut message);
     encoding::uint32::encode(2, &header.pn, &mut message);
     bytes(3, ratchet_key, &mut message);
@@ -117,19 +121,28 @@ pub(super) fn encode_message(header: &Header, ciphertext: &[u8]) -> Vec<u8> {
     message
 }
 
-pub(super) fn seal(message: Vec<u8>, mac: &[u8; 32]) -> Vec<u8> {
+/// Puts MAC and message together, in the memory of the message: there is one for each device that is written to.
+pub(super) fn seal(mut message: Vec<u8>, mac: &[u8; 32]) -> Vec<u8> {
     let (mac, _) = mac.split_at(MAC);
-    let mut authenticated = Vec::with_capacity(2 * FIELD + MAC + message.len());
-    bytes(1, mac, &mut authenticated);
-    bytes(2, &message, &mut authenticated);
-    authenticated
+    let length = message.len();
+    bytes(1, mac, &mut message);
+    bytes_begin(2, length, &mut message);
+    // What was written last comes first.
+    let front = message.len() - length;
+    message.rotate_right(front);
+    message
 }
 
 /// A field of bytes, which the derived messages would have to own.
 fn bytes(tag: u32, content: &[u8], message: &mut Vec<u8>) {
-    encoding::encode_key(tag, encoding::WireType::LengthDelimited, message);
-    encoding::encode_varint(content.len() as u64, message);
+    bytes_begin(tag, content.len(), message);
     message.extend_from_slice(content);
+}
+
+/// What stands before the content of such a field.
+fn bytes_begin(tag: u32, length: usize, message: &mut Vec<u8>) {
+    encoding::encode_key(tag, encoding::WireType::LengthDelimited, message);
+    encoding::encode_varint(length as u64, message);
 }
 
 pub(super) fn encode_key_exchange(key_exchange: &KeyExchange, sealed: &[u8]) -> Vec<u8> {

@@ -1,0 +1,23 @@
+//! Randomness of the clients of a test.
+
+use std::cell::Cell;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::thread;
+
+use omemo::BareJid;
+use omemo_conformance::faults::TestRng;
+
+/// Randomness that is the same in each run of a test, and another for each client of it. With real randomness, one test in a
+/// hundred would see two strangers take the same pre key of a bundle, of which the second is refused.
+pub fn rng(jid: &BareJid, name: &str) -> TestRng {
+    thread_local!(static CLIENTS: Cell<u64> = const { Cell::new(0) });
+    let number = CLIENTS.replace(CLIENTS.get() + 1);
+    let mut hasher = DefaultHasher::new();
+    let current = thread::current();
+    // The threads that a test begins have no name.
+    match current.name() {
+        Some(test) => (jid.as_str(), name, number, test).hash(&mut hasher),
+        None => (jid.as_str(), name, number, current.id()).hash(&mut hasher),
+    }
+    TestRng::new(hasher.finish())
+}
