@@ -5,8 +5,8 @@ use alloc::string::ToString;
 
 use super::automatic_trust::{self, Decided};
 use crate::engine::{Env, Stop, View};
-use crate::keys::{IdentityKey, PublicKey};
-use crate::records::{Contact, Map, place};
+use crate::keys::IdentityKey;
+use crate::records::{Contact, Levels, place};
 use crate::settings::Settings;
 use crate::trust::{Trust, TrustLevel};
 use crate::{BareJid, Error};
@@ -47,7 +47,7 @@ pub(super) fn judge(
     settings: &Settings,
     jid: &BareJid,
     identity_key: &IdentityKey,
-    before: &Map<PublicKey, TrustLevel>,
+    before: &Levels,
 ) -> Result<(Trust, Option<TrustLevel>), Stop> {
     if let Some(level) = before.get(&identity_key.curve25519()) {
         return Ok((meaning(settings, level)?, None));

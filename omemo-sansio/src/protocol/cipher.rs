@@ -8,7 +8,7 @@ use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use cbc::{Decryptor, Encryptor};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::keys::kdf;
+use crate::keys::kdf::{self, Salt};
 
 /// 80 bytes of HKDF output: an AES-256 key, an HMAC-SHA-256 key and an initialisation vector (XEP-0384, sections 4.3 and
 /// 4.4).
@@ -17,7 +17,7 @@ pub(crate) struct CipherKeys(Zeroizing<[[u8; 32]; 3]>);
 impl CipherKeys {
     /// Derives them. The salt is 32 zero bytes.
     pub(crate) fn derive(key: &[u8; 32], info: &[u8]) -> Self {
-        Self(kdf::hkdf(&[0; 32], &[key], info))
+        Self(kdf::hkdf(&Salt::Zeros, &[key], info))
     }
 
     /// The key of the MAC, which covers more than the ciphertext in the ratchet.

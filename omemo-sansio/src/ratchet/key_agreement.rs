@@ -3,7 +3,8 @@
 use super::OwnKeys;
 use super::root_key::RootKey;
 use crate::keys::curve::{self, Factor, Point};
-use crate::keys::{IdentityKey, IdentityKeyPair, NonContributory, PublicKey, Secret, SharedSecret, kdf};
+use crate::keys::kdf::{self, Salt};
+use crate::keys::{IdentityKey, IdentityKeyPair, NonContributory, PublicKey, Secret, SharedSecret};
 use crate::protocol::{KdfInfo, KeyExchange};
 
 /// The public keys of the responder that the initiator agrees with.
@@ -72,7 +73,7 @@ impl Agreements {
     pub(super) fn derive(&self, info: &KdfInfo) -> RootKey {
         let [first, second, third, fourth] = self.0.each_ref().map(SharedSecret::as_bytes);
         let key_material: [&[u8]; 5] = [&[0xff; 32], first, second, third, fourth];
-        let blocks = kdf::hkdf(&[0; 32], &key_material, info.key_agreement);
+        let blocks = kdf::hkdf(&Salt::Zeros, &key_material, info.key_agreement);
         let [secret] = &*blocks;
         RootKey::new(Secret::copy(secret))
     }

@@ -2,7 +2,8 @@
 
 use super::chain::ChainKey;
 use crate::RecordError;
-use crate::keys::{Secret, SharedSecret, kdf};
+use crate::keys::kdf::{self, Salt};
+use crate::keys::{Secret, SharedSecret};
 use crate::protocol::KdfInfo;
 use crate::records::codec::{Reader, Writer};
 
@@ -22,7 +23,7 @@ impl RootKey {
 
     /// `KDF_RK` (Double Ratchet, section 7.2; XEP-0384, section 4.3): one step of the Diffie-Hellman ratchet.
     pub(super) fn step(&self, shared: &SharedSecret, info: &KdfInfo) -> (Self, ChainKey) {
-        let blocks = kdf::hkdf(&self.0, &[shared.as_bytes()], info.root_chain);
+        let blocks = kdf::hkdf(&Salt::Key(&self.0), &[shared.as_bytes()], info.root_chain);
         let [root_key, chain_key] = &*blocks;
         (
             Self(Secret::copy(root_key)),

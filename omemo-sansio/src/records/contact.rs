@@ -1,11 +1,9 @@
 //! `contact/<jid>/contact`: the devices of an account, and which identity keys are trusted.
 
-use alloc::vec::Vec;
-
-use litemap::LiteMap;
 use omemo_storage::Value;
 
 use super::codec::{Reader, Writer};
+use super::few::Map;
 use super::{RecordError, Stored};
 use crate::keys::{IdentityKey, PublicKey, Signature};
 use crate::trust::TrustLevel;
@@ -31,19 +29,19 @@ impl Day {
     }
 }
 
-/// A map of a few, in a vector in order: a contact is read with each message to it, and most have one or two of each.
-pub(crate) type Map<K, V> = LiteMap<K, V, Vec<(K, V)>>;
+/// The trust level of each identity key, by its Curve25519 form.
+pub(crate) type Levels = Map<PublicKey, TrustLevel, 1>;
 
 /// What is known of an account, one's own included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contact {
-    pub(crate) devices: Map<DeviceId, ContactDevice>,
+    pub(crate) devices: Map<DeviceId, ContactDevice, 1>,
     /// When the device list of a protocol was last downloaded because it was unknown or seemed old.
-    pub(crate) refreshed: Map<Namespace, Timestamp>,
-    /// The trust level of each identity key, by its Curve25519 form. Keys without one are undecided.
-    pub(crate) trust: Map<PublicKey, TrustLevel>,
+    pub(crate) refreshed: Map<Namespace, Timestamp, 2>,
+    /// Keys without a level are undecided.
+    pub(crate) trust: Levels,
     /// How often the own device was put back on the list of a protocol lately; of the own account alone.
-    pub(crate) relisted: Map<Namespace, Relisted>,
+    pub(crate) relisted: Map<Namespace, Relisted, 0>,
 }
 
 /// How often this device was put back on a list that somebody had taken it off.
@@ -58,7 +56,7 @@ pub(crate) struct Relisted {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ContactDevice {
     /// The protocols it was ever listed for, and whether it still is.
-    pub(crate) protocols: Map<Namespace, bool>,
+    pub(crate) protocols: Map<Namespace, bool, 2>,
     /// Its identity key, once something that it authenticates was received.
     pub(crate) identity: Option<IdentityKey>,
     /// The label its account's device list claims for it.
@@ -214,10 +212,10 @@ impl Stored for Contact {
 const ROOM: usize = 4;
 
 /// Reads a map, which is written in order.
-fn map<K: Ord, V>(
+fn map<K: Ord, V, const N: usize>(
     reader: &mut Reader<'_>,
     entry: impl Fn(&mut Reader<'_>) -> Result<(K, V), RecordError>,
-) -> Result<Map<K, V>, RecordError> {
+) -> Result<Map<K, V, N>, RecordError> {
     let length = reader.length()?;
     let mut map = Map::with_capacity(length.min(ROOM));
     for _ in 0..length {

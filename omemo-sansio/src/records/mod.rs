@@ -5,6 +5,7 @@ mod archive;
 mod catch_up;
 pub(crate) mod codec;
 mod contact;
+mod few;
 #[cfg(test)]
 mod golden;
 #[cfg(feature = "hazmat")]
@@ -22,7 +23,7 @@ pub(crate) use account::AccountRecord;
 pub(crate) use archive::Archive;
 pub(crate) use catch_up::{CatchUps, RunId};
 pub use codec::RecordError;
-pub(crate) use contact::{Contact, ContactDevice, Day, Map, Relisted};
+pub(crate) use contact::{Contact, ContactDevice, Day, Levels, Relisted};
 pub(crate) use inbox::{InboxIndex, InboxMessage};
 pub(crate) use outbox::{Mark, MarkPlace};
 pub(crate) use owed_trust::OwedTrust;
