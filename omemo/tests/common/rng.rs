@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::thread;
+use std::{env, process, thread};
 
 use omemo::BareJid;
 use omemo_conformance::faults::TestRng;
@@ -14,10 +14,14 @@ pub fn rng(jid: &BareJid, name: &str) -> TestRng {
     let number = CLIENTS.replace(CLIENTS.get() + 1);
     let mut hasher = DefaultHasher::new();
     let current = thread::current();
-    // The threads that a test begins have no name.
+    // The threads that a test begins have no name of their own.
     match current.name() {
         Some(test) => (jid.as_str(), name, number, test).hash(&mut hasher),
         None => (jid.as_str(), name, number, current.id()).hash(&mut hasher),
+    }
+    // The processes that it begins have the same, and several may serve one account.
+    if env::var_os("OMEMO_TEST_SENDER").is_some() {
+        process::id().hash(&mut hasher);
     }
     TestRng::new(hasher.finish())
 }
