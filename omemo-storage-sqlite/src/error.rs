@@ -6,6 +6,9 @@ use sqlx::Error;
 /// What the trigger says when an expectation fails.
 const CONFLICT: &str = "omemo: conflict";
 
+/// What SQLite says where a transaction is open already.
+const WITHIN_A_TRANSACTION: &str = "cannot start a transaction within a transaction";
+
 /// The primary result codes of SQLite that mean something: <https://sqlite.org/rescode.html>.
 mod code {
     pub(super) const PERM: i32 = 3;
@@ -61,6 +64,13 @@ pub(crate) fn is_conflict(error: &Error) -> bool {
     error
         .as_database_error()
         .is_some_and(|error| error.message() == CONFLICT)
+}
+
+/// Whether a transaction could not begin within one that is open. SQLite has no code for that.
+pub(crate) fn is_within_a_transaction(error: &Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.message() == WITHIN_A_TRANSACTION)
 }
 
 pub(crate) fn is_read_only(error: &Error) -> bool {

@@ -85,6 +85,11 @@ impl Connections {
         }
     }
 
+    /// Whether they are the application's, which uses them too.
+    pub(crate) fn are_borrowed(&self) -> bool {
+        matches!(self.held, Held::Never)
+    }
+
     pub(crate) async fn to_read(&self) -> Result<Lease<'_>, StorageError> {
         self.lease(None).await
     }

@@ -62,6 +62,7 @@
 //! neither from sqlx's buffers nor from SQLite's cache.
 
 mod admin;
+mod alone;
 mod commit;
 mod error;
 mod jsonb;
@@ -114,7 +115,9 @@ impl SqliteStorage {
 
     /// Uses the application's own connections. They must have `journal_mode` WAL and `synchronous` FULL, which is checked
     /// on one of them, and the database the encoding UTF-8, which is SQLite's default; [`SqliteOptions`] tells what else is
-    /// worth setting. Whether the database is an older copy is for the application to know.
+    /// worth setting. Whether the database is an older copy is for the application to know. Each write has a transaction of
+    /// its own there, which takes a little longer; it is refused as [`Misconfigured`](omemo_storage::ErrorKind::Misconfigured)
+    /// on a connection on which somebody has left a transaction open.
     ///
     /// # Errors
     ///
@@ -189,7 +192,11 @@ impl Storage for SqliteStorage {
         batch.check()?;
         within(async {
             let mut connection = self.connections.to_write().await?;
-            let committed = commit::commit(connection.get(), account, batch).await;
+            let committed = if self.connections.are_borrowed() {
+                alone::commit(connection.get(), account, batch).await
+            } else {
+                commit::commit(connection.get(), account, batch).await
+            };
             connection.give_back();
             self.note(batch, &committed);
             committed
@@ -221,7 +228,11 @@ impl Storage for SqliteStorage {
     async fn purge(&self, account: &AccountId) -> Result<(), StorageError> {
         within(async {
             let mut connection = self.connections.to_write().await?;
-            admin::purge(connection.get(), account).await
+            if self.connections.are_borrowed() {
+                alone::purge(connection.get(), account).await
+            } else {
+                admin::purge(connection.get(), account).await
+            }
         })
         .await
     }

@@ -3,11 +3,11 @@
 use omemo_storage::{
     AccountId, Batch, CommitId, Committed, Companion, ErrorKind, StorageError, Transactional,
 };
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use crate::error::{error, error_of_write};
 use crate::runtime::within;
-use crate::{SqliteStorage, commit};
+use crate::{SqliteStorage, alone, commit};
 
 const REMEMBERED: &str = "SELECT EXISTS (SELECT 1 FROM omemo_commit WHERE account = ?1 AND id = ?2)";
 
@@ -46,8 +46,7 @@ async fn transact<C>(
 where
     C: for<'t> FnOnce(&'t mut SqliteConnection) -> Companion<'t> + Send,
 {
-    // With the write lock from its beginning, so that it cannot fail to get it between a look and a write.
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error)?;
+    let mut transaction = alone::begin(connection).await?;
     if is_remembered(&mut transaction, account, batch.id()).await? {
         transaction.rollback().await.map_err(error)?;
         return Ok(Committed::Applied);

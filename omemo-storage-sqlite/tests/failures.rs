@@ -168,6 +168,43 @@ async fn full_disk() {
     put(&storage, &key("p", "j"), None, "value").await;
 }
 
+/// What is written within it would vanish if nobody ends it.
+#[tokio::test]
+async fn transaction_that_the_application_left_open() {
+    let directory = TempDir::new().unwrap();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(options(&directory));
+    let storage = SqliteStorage::from_pool(pool.clone()).await.unwrap();
+    put(&storage, &key("p", "i"), None, "value").await;
+    pool.execute("BEGIN").await.unwrap();
+
+    let mut written = batch();
+    written.put(key("p", "j"), None, Value::from(b"value".to_vec()));
+    let within = |failed: StorageError| assert_error(&failed, ErrorKind::Misconfigured, "a transaction open");
+    within(storage.commit(&account(), &written).await.unwrap_err());
+    within(storage.purge(&account()).await.unwrap_err());
+
+    pool.execute("ROLLBACK").await.unwrap();
+    assert_eq!(
+        value(&storage, &key("p", "i")).await.unwrap().as_deref(),
+        Some("value")
+    );
+    assert_eq!(value(&storage, &key("p", "j")).await.unwrap(), None);
+    assert_eq!(
+        storage.commit(&account(), &written).await.unwrap(),
+        Committed::Applied
+    );
+    let mut again = batch();
+    again.put(key("p", "j"), None, Value::from(b"other".to_vec()));
+    assert_eq!(
+        storage.commit(&account(), &again).await.unwrap(),
+        Committed::Conflict
+    );
+    storage.purge(&account()).await.unwrap();
+    assert_eq!(value(&storage, &key("p", "j")).await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn database_locked_by_someone_else() {
     let (directory, storage) = common::open().await;
