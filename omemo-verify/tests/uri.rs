@@ -85,6 +85,8 @@ fn errors_say_what_is_wrong() {
         parse("xmpp://nurse@capulet.lit"),
         Err(UriError::Jid(InvalidJid::Empty))
     );
+    assert_eq!(parse("xmpp:@b"), Err(UriError::Jid(InvalidJid::EmptyPart)));
+    assert_eq!(parse("xmpp:a@"), Err(UriError::Jid(InvalidJid::EmptyPart)));
     assert_eq!(parse("xmpp:a%00@b"), Err(UriError::Jid(InvalidJid::NotBare)));
     for encoding in ["xmpp:%", "xmpp:a%4", "xmpp:a%zz", "xmpp:a%ff", "xmpp:a%+1"] {
         assert_eq!(parse(encoding), Err(UriError::PercentEncoding), "{encoding}");

@@ -1,6 +1,7 @@
 //! Why nothing was encrypted, or not to everybody.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::{BundleFailure, NetworkError};
 use crate::keys::IdentityKey;
@@ -55,20 +56,67 @@ pub struct SkippedDevice {
     pub reason: SkipReason,
 }
 
+/// Says which, and why: `juliet@capulet.lit, device 1423: its identity key is distrusted`.
+impl fmt::Display for SkippedDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { jid, device, reason } = self;
+        match device {
+            Some(device) => write!(f, "{jid}, device {device}: {reason}"),
+            None => write!(f, "{jid}: {reason}"),
+        }
+    }
+}
+
 /// Why a device was left out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SkipReason {
     /// No session could be opened with it.
+    #[error("no session could be opened with it: {0}")]
     Bundle(BundleFailure),
     /// Its identity key is distrusted.
+    #[error("its identity key is distrusted")]
     Distrusted(IdentityKey),
     /// Its identity key is not authenticated, and the message is for those alone whose keys are.
+    #[error("its identity key is not authenticated")]
     NotAuthenticated(IdentityKey),
     /// It is on the lists of protocols alone for which no plaintext was given.
+    #[error("no plaintext was given for a protocol that it speaks")]
     NoCommonProtocol,
     /// The account has no device on any list: it does not use OMEMO.
+    #[error("the account does not use OMEMO")]
     NoDevices,
     /// The account's device list could not be downloaded.
+    #[error("the device list for {0} could not be downloaded: {1}")]
     DeviceList(Namespace, NetworkError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn who_is_skipped_is_said() {
+        let jid = BareJid::new("juliet@capulet.lit").unwrap();
+        let device = SkippedDevice {
+            jid: jid.clone(),
+            device: Some(DeviceId::new(1423)),
+            reason: SkipReason::Bundle(BundleFailure::NoPreKeys),
+        };
+        let account = SkippedDevice {
+            jid,
+            device: None,
+            reason: SkipReason::NoDevices,
+        };
+        assert_eq!(
+            device.to_string(),
+            "juliet@capulet.lit, device 1423: no session could be opened with it: the bundle holds no pre key"
+        );
+        assert_eq!(
+            account.to_string(),
+            "juliet@capulet.lit: the account does not use OMEMO"
+        );
+    }
 }

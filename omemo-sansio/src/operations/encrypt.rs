@@ -66,6 +66,13 @@ impl EncryptRequest {
         }
     }
 
+    /// The same, with a plaintext for one protocol more, or another one for a protocol that has one.
+    #[must_use]
+    pub fn and(mut self, namespace: Namespace, plaintext: Vec<u8>) -> Self {
+        self.plaintexts.insert(namespace, Zeroizing::new(plaintext));
+        self
+    }
+
     /// The protocols that there is a plaintext for, the most preferred first.
     pub(super) fn order(&self, settings: &Settings) -> Vec<Namespace> {
         let order = if self.priority.is_empty() {
@@ -319,10 +326,11 @@ mod tests {
     #[test]
     fn a_request_shows_no_plaintext() {
         let romeo = BareJid::new("romeo@montague.lit").unwrap();
-        let request = EncryptRequest::new([romeo].into(), Namespace::OMEMO_2, b"secret".to_vec());
+        let request = EncryptRequest::new([romeo].into(), Namespace::OMEMO_2, b"secret".to_vec())
+            .and(Namespace::LEGACY, b"secret too".to_vec());
         assert_eq!(
             alloc::format!("{request:?}"),
-            "EncryptRequest(1 recipients, 1 plaintexts)"
+            "EncryptRequest(1 recipients, 2 plaintexts)"
         );
     }
 }

@@ -18,7 +18,8 @@ impl BareJid {
     ///
     /// # Errors
     ///
-    /// [`InvalidJid`] if it is empty, longer than [`MAX_JID`] bytes, or holds a NUL or a resource.
+    /// [`InvalidJid`] if it or one of its parts is empty, if it is longer than [`MAX_JID`] bytes, or holds a NUL or a
+    /// resource.
     pub fn new(jid: &str) -> Result<Self, InvalidJid> {
         if jid.is_empty() {
             Err(InvalidJid::Empty)
@@ -26,6 +27,8 @@ impl BareJid {
             Err(InvalidJid::TooLong(jid.len()))
         } else if jid.contains(['\0', '/']) {
             Err(InvalidJid::NotBare)
+        } else if jid.starts_with('@') || jid.ends_with('@') {
+            Err(InvalidJid::EmptyPart)
         } else {
             Ok(Self(Arc::from(jid)))
         }
@@ -62,6 +65,9 @@ pub enum InvalidJid {
     /// It has a resource, or a NUL.
     #[error("a bare JID must hold neither a resource nor a NUL")]
     NotBare,
+    /// There is nothing before or nothing after the `@`.
+    #[error("both parts of a JID must have bytes")]
+    EmptyPart,
 }
 
 /// The id of a device, unique within its account (XEP-0384, section 5.1). Own ids are drawn from 1 to 2^31 - 1; those of
