@@ -1,15 +1,19 @@
 //! Listing what is stored. A cursor names the last entry of the page it ended.
 
+use std::ops::Bound;
+
 use omemo_storage::{AccountId, Cursor, Key, Name, Page, Record, RecordInfo};
 
 use crate::{Account, Accounts};
 
 pub(crate) fn accounts(accounts: &Accounts, after: Option<&Cursor>, limit: usize) -> Page<AccountId> {
+    // A cursor is the account that the page before ended with. A text that is no account begins anew.
+    let after = after.and_then(|after| AccountId::new(&after.0).ok());
+    let begin = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
     let listed = accounts
-        .iter()
+        .range((begin, Bound::Unbounded))
         .filter(|(_, account)| !account.partitions.is_empty())
-        .map(|(name, _)| name.clone())
-        .filter(|name| after.is_none_or(|after| *name.as_str() > *after.0));
+        .map(|(name, _)| name.clone());
     page(listed, limit, |name| name.as_str().to_owned())
 }
 

@@ -2,6 +2,7 @@
 
 mod filled;
 mod line;
+mod listing;
 mod messages;
 mod options;
 mod template;
@@ -51,6 +52,9 @@ fn measure<Server: Fillable>(template: &Template, options: &Options) -> Result<V
         storages.push(filled);
     }
     storages.sort_by_key(|filled| filled.accounts);
+    for filled in &storages {
+        listed::<Server>(filled)?.print(options.json);
+    }
     let mut missed = message_times(template, &storages, options)?;
     if let Some(largest) = storages.last() {
         for workers in WORKERS {
@@ -75,6 +79,15 @@ fn sizes<Server: Fillable>(filled: &Filled<Server::Storage, Server>, bare_bytes:
         .with("bytes", filled.bytes as f64)
         .with("bytes_an_account", bytes)
         .with("bytes_a_session", (bytes - bare_bytes) / SESSIONS as f64)
+}
+
+fn listed<Server: Fillable>(filled: &Filled<Server::Storage, Server>) -> Result<Line, Failure> {
+    let listing = listing::list(filled)?;
+    Ok(Line::new(Server::NAME, "listing")
+        .with("accounts", filled.accounts as f64)
+        .with("pages", listing.pages as f64)
+        .with("ns_an_account", listing.seconds * 1e9 / filled.accounts as f64)
+        .with("slowest_page_ms", listing.slowest * 1e3))
 }
 
 fn message_times<Server: Fillable>(
