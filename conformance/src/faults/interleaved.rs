@@ -8,9 +8,10 @@ use omemo_sansio::{
 use omemo_storage::Storage;
 use rand_core::Rng;
 
+use super::prepared::Prepared;
 use super::rng::TestRng;
-use super::story;
 use super::world::World;
+use super::{pairs, story};
 use crate::scene::{Interrupted, Running};
 
 const SCHEDULES: usize = 40;
@@ -40,23 +41,27 @@ impl fmt::Display for Interleaved {
     }
 }
 
-/// Has two processes of one device write and read at the same time, each on a handle of its own: after every effect, it
-/// is drawn which of them has the next. `open` is as for [`at_every_effect`](super::at_every_effect).
+/// Has two processes of one device write, read and keep house at the same time, each on a handle of its own: after every
+/// effect, it is drawn which of them has the next. `open` is as for [`at_every_effect`](super::at_every_effect).
 ///
 /// # Panics
 ///
-/// If a message is lost, read twice or unreadable, or a key is used twice.
+/// If a message is lost, read twice or unreadable, a key is used twice, or one process undoes what the other was answered.
 pub fn interleaved<S: Storage>(open: impl Fn(usize, &str) -> S) -> Interleaved {
     let (mut pairs, mut conflicts) = (0, 0);
+    let prepared = Prepared::tell(|device: &str| open(2 * SCHEDULES, device));
     for schedule in 0..SCHEDULES {
-        let mut world = World::new(|device: &str| open(schedule, device), None);
         let mut turns = Turns {
             dice: TestRng::new(schedule as u64 + 1_000),
             pairs: 0,
         };
+        let mut world = World::new(|device: &str| open(schedule, device), None);
         turns.tell(&mut world);
-        pairs += turns.pairs;
         conflicts += world.end().conflicts;
+        let mut world = World::after(&prepared, |device: &str| open(SCHEDULES + schedule, device), None);
+        pairs::tell(&mut turns, &mut world);
+        conflicts += world.end().conflicts;
+        pairs += turns.pairs;
     }
     Interleaved {
         schedules: SCHEDULES,
@@ -66,7 +71,7 @@ pub fn interleaved<S: Storage>(open: impl Fn(usize, &str) -> S) -> Interleaved {
 }
 
 /// Decides who is next.
-struct Turns {
+pub(super) struct Turns {
     dice: TestRng,
     pairs: usize,
 }
@@ -126,7 +131,7 @@ impl Turns {
         );
         let (one, other) = self.take_turns(world, one, other);
         assert!(one.is_ok() && other.is_ok());
-        world.all_talk();
+        world.all_talk(2);
     }
 
     fn read<S: Storage>(
@@ -140,7 +145,7 @@ impl Turns {
     }
 
     /// Drives both to their ends.
-    fn take_turns<S: Storage, A, B>(
+    pub(super) fn take_turns<S: Storage, A, B>(
         &mut self,
         world: &mut World<'_, S>,
         mut one: Running<A>,
@@ -177,7 +182,7 @@ fn is_repeated(decrypted: &Result<Decrypted, Error>) -> bool {
 
 impl<S: Storage> World<'_, S> {
     /// Hands out what was encrypted.
-    fn sends(&mut self, device: usize, encrypted: Encrypted, text: &str) {
+    pub(super) fn sends(&mut self, device: usize, encrypted: Encrypted, text: &str) {
         let outgoing = encrypted.complete().unwrap();
         for address in &outgoing.encrypted_to {
             self.ledger.expect(text, address.device);
@@ -189,7 +194,7 @@ impl<S: Storage> World<'_, S> {
     }
 
     /// Takes in what was decrypted for a device.
-    fn has_read(&mut self, device: usize, decrypted: Result<Decrypted, Error>, text: &str) {
+    pub(super) fn has_read(&mut self, device: usize, decrypted: Result<Decrypted, Error>, text: &str) {
         match decrypted.unwrap().received().unwrap().content {
             Content::Plaintext(read) => assert_eq!(read.as_slice(), text.as_bytes()),
             other => panic!("{text:?} came out as {other:?}"),

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use omemo_sansio::protocol::Omemo2;
-use omemo_sansio::{DeviceId, EncryptedMessage};
+use omemo_sansio::protocol::{Legacy, Omemo2, Protocol};
+use omemo_sansio::{DeviceId, EncryptedMessage, Namespace};
 
 use crate::scene::UsedKeys;
 
 /// Remembers every message key that was used and every text that was read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     keys: UsedKeys,
     /// For whom each text was, and how often each has read it.
@@ -25,13 +25,27 @@ struct Reading {
 impl Ledger {
     /// A message leaves the device.
     pub(crate) fn leaves(&mut self, message: &EncryptedMessage) {
-        if let Err(twice) = self.keys.leaves(&Omemo2, message) {
+        let protocol: &dyn Protocol = match message.namespace {
+            ref namespace if *namespace == Namespace::LEGACY => &Legacy,
+            _ => &Omemo2,
+        };
+        if let Err(twice) = self.keys.leaves(protocol, message) {
             panic!("{twice}");
         }
     }
 
     pub(crate) fn expect(&mut self, text: &str, device: DeviceId) {
         self.texts.entry((text.to_owned(), device)).or_default();
+    }
+
+    /// A text will never be read on this device, and should not be.
+    pub(crate) fn excuse(&mut self, text: &str, device: DeviceId) {
+        let excused = self.texts.remove(&(text.to_owned(), device));
+        assert_eq!(
+            excused.expect("a text for this device").read,
+            0,
+            "{text:?} was read on device {device}"
+        );
     }
 
     pub(crate) fn reads(&mut self, text: &str, device: DeviceId) {

@@ -1,17 +1,11 @@
-//! The story: two accounts, three devices, every operation.
+//! The story: two accounts, three devices, from the first message to the last.
 
-use omemo_sansio::engine::Operation;
 use omemo_sansio::trust::TrustLevel;
-use omemo_sansio::{
-    Account, Content, Decrypted, EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace,
-};
+use omemo_sansio::{Account, Namespace};
 use omemo_storage::Storage;
 
+use super::asking::ATTEMPTS;
 use super::world::World;
-use crate::scene::Interrupted;
-
-/// How often an application asks again. One fault strikes once.
-const ATTEMPTS: usize = 4;
 
 /// Eight days: longer than a signed pre key is published.
 pub(super) const EIGHT_DAYS: u64 = 8 * 86_400;
@@ -51,7 +45,7 @@ pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
     world.catches_up(romeo, juliet, laptop);
     world.loses_its_place_on_the_list(romeo);
     world.maintains_after_a_week(juliet);
-    world.all_talk();
+    world.all_talk(2);
 }
 
 /// Only this: a device of each of two accounts, and a session between them.
@@ -66,144 +60,6 @@ pub(super) fn meet<S: Storage>(world: &mut World<'_, S>) -> (usize, usize) {
 }
 
 impl<S: Storage> World<'_, S> {
-    /// Asks until there is an answer; dying and failing on the way.
-    fn insists<T>(&mut self, device: usize, begin: impl Fn(&Account) -> Operation<T>) -> (T, bool) {
-        for _ in 0..ATTEMPTS {
-            match self.drive(device, &begin) {
-                Ok(output) => return output,
-                Err(Interrupted::Died { .. }) => {}
-                Err(Interrupted::Failed(error)) => assert!(is_passing(&error), "{error}"),
-            }
-        }
-        panic!("no answer after {ATTEMPTS} attempts");
-    }
-
-    fn asks<T>(&mut self, device: usize, begin: impl Fn(&Account) -> Operation<T>) -> T {
-        self.insists(device, begin).0
-    }
-
-    fn opens(&mut self, name: &'static str, jid: &str) -> usize {
-        let device = self.add(name, jid);
-        let opened = self.asks(device, |account| account.open(Some("a label".to_owned())));
-        self.devices[device].id = Some(opened.device);
-        self.flushes(device);
-        device
-    }
-
-    /// Flushes until nothing is left.
-    fn flushes(&mut self, device: usize) {
-        for _ in 0..ATTEMPTS {
-            if self.asks(device, Account::flush).failed.is_empty() {
-                return;
-            }
-        }
-        panic!("the outbox of {} does not empty", self.devices[device].name);
-    }
-
-    /// Everybody is told of every device list.
-    fn hears_of_lists(&mut self) {
-        for device in 0..self.devices.len() {
-            for ((namespace, jid), list) in self.server.lists.clone() {
-                self.asks(device, |account| {
-                    account.update_device_list(namespace.clone(), jid.clone(), list.clone())
-                });
-            }
-            self.flushes(device);
-        }
-    }
-
-    pub(super) fn says(&mut self, device: usize, to: &str, text: &str) {
-        let to = omemo_sansio::BareJid::new(to).unwrap();
-        let request = || EncryptRequest::new(vec![to.clone()], Namespace::OMEMO_2, text.as_bytes().to_vec());
-        for _ in 0..ATTEMPTS {
-            let (encrypted, committed) = self.insists(device, |account| account.encrypt(request()));
-            assert!(committed, "a ciphertext left before its commit");
-            let (outgoing, skipped) = encrypted.partial();
-            outgoing
-                .messages
-                .iter()
-                .for_each(|message| self.ledger.leaves(message));
-            if !skipped.is_empty() {
-                // A bundle could not be downloaded: that one device would miss the message, so it is said again.
-                continue;
-            }
-            for address in &outgoing.encrypted_to {
-                self.ledger.expect(text, address.device);
-            }
-            outgoing
-                .messages
-                .iter()
-                .for_each(|message| self.post(device, message, Some(text)));
-            return;
-        }
-        panic!("{text:?} could not be said to everybody");
-    }
-
-    /// Reads everything in the mail.
-    pub(super) fn reads_all(&mut self, device: usize) {
-        while let Some((message, text)) = self.devices[device].mail.pop_front() {
-            self.reads(device, &message, text.as_deref());
-        }
-    }
-
-    fn reads(&mut self, device: usize, message: &IncomingMessage, text: Option<&str>) {
-        let id = self.devices[device].id.unwrap();
-        let mut may_be_gone = false;
-        for _ in 0..ATTEMPTS {
-            match self.drive(device, |account| account.decrypt(message.clone())) {
-                Ok((Decrypted::AlreadyDecrypted, _)) if may_be_gone => {
-                    text.into_iter().for_each(|text| self.ledger.died_with(text, id));
-                    return;
-                }
-                Ok((decrypted, committed)) => {
-                    assert!(committed, "a plaintext left before its commit");
-                    match (
-                        &decrypted.received().expect("a message for this device").content,
-                        text,
-                    ) {
-                        (Content::Plaintext(read), Some(text)) => {
-                            assert_eq!(read.as_slice(), text.as_bytes());
-                            self.ledger.reads(text, id);
-                        }
-                        (Content::Empty, None) => {}
-                        (content, _) => panic!("{text:?} came out as {content:?}"),
-                    }
-                    return self.reads_no_more(device, message);
-                }
-                Err(Interrupted::Died { committed }) => may_be_gone |= committed,
-                Err(Interrupted::Failed(error)) => assert!(is_passing(&error), "{text:?}: {error}"),
-            }
-        }
-        panic!("{text:?} cannot be read");
-    }
-
-    /// A message that is delivered again is nothing new.
-    fn reads_no_more(&mut self, device: usize, message: &IncomingMessage) {
-        for _ in 0..ATTEMPTS {
-            match self.drive(device, |account| account.decrypt(message.clone())) {
-                Ok((Decrypted::AlreadyDecrypted, _)) => return,
-                Err(Interrupted::Failed(error)) => assert!(is_passing(&error), "{error}"),
-                Err(Interrupted::Died { .. }) => {}
-                Ok((decrypted, _)) => panic!("a repeated message came out as {decrypted:?}"),
-            }
-        }
-        panic!("a repeated message is not recognised");
-    }
-
-    /// Everybody reads and answers until nothing moves.
-    fn settles(&mut self) {
-        for _ in 0..4 {
-            for device in 0..self.devices.len() {
-                self.reads_all(device);
-                self.flushes(device);
-            }
-        }
-        assert!(
-            self.devices.iter().all(|device| device.mail.is_empty()),
-            "the outboxes never rest"
-        );
-    }
-
     fn trusts(&mut self, device: usize, other: usize) {
         let jid = self.devices[other].jid.clone();
         let devices = self.asks(device, |account| account.device_information(jid.clone()));
@@ -262,35 +118,5 @@ impl<S: Storage> World<'_, S> {
         }
         let after = self.server.bundles[&owner].signed_pre_key.id;
         assert_ne!(before, after, "the new signed pre key is published");
-    }
-
-    /// In the end everybody can still talk to everybody.
-    pub(super) fn all_talk(&mut self) {
-        self.settles();
-        for round in 0..2 {
-            for device in 0..self.devices.len() {
-                let to = self
-                    .devices
-                    .iter()
-                    .find(|other| other.jid != self.devices[device].jid)
-                    .unwrap();
-                let to = to.jid.as_str().to_owned();
-                self.says(
-                    device,
-                    &to,
-                    &format!("number {device}, at the end, round {round}"),
-                );
-                self.settles();
-            }
-        }
-    }
-}
-
-/// Whether asking again may help: the fault was told to happen once.
-fn is_passing(error: &Error) -> bool {
-    match error {
-        Error::Storage(error) => error.retry() != omemo_storage::Retry::Never,
-        Error::Network { .. } | Error::Encrypt(EncryptFailure::NoEligibleDevices { .. }) => true,
-        _ => false,
     }
 }

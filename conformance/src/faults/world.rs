@@ -1,16 +1,18 @@
 //! The devices, and the server between them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use omemo_sansio::engine::{Effect, Operation, SendMessage};
-use omemo_sansio::protocol::Omemo2;
+use omemo_sansio::protocol::{Omemo2, Protocol};
+use omemo_sansio::trust::{TrustDecision, TrustLevel, UndecidedKey};
 use omemo_sansio::{Account, BareJid, DeviceId, EncryptedMessage, IncomingMessage, Settings, Timestamp};
 use omemo_storage::blocking::wait;
 use omemo_storage::{Batch, CommitId, Committed, Query, Storage};
 use rand_core::Rng;
 
 use super::ledger::Ledger;
+use super::outcome::Outcome;
 use super::rng::TestRng;
 use super::{Fault, Strike};
 use crate::scene::{self, Interrupted, Running, Scene, Server};
@@ -21,10 +23,17 @@ pub(crate) struct World<'a, S> {
     pub(super) server: Server,
     pub(super) ledger: Ledger,
     pub(super) now: Timestamp,
-    open: Box<dyn Fn(&str) -> S + 'a>,
-    strike: Option<Strike>,
-    /// How many effects there were so far, and which of them were commits.
+    /// What devices speak that come from now on, most preferred first.
+    pub(super) protocols: Vec<Arc<dyn Protocol>>,
+    /// What a person answers who is asked whom to trust; nobody is there to ask otherwise.
+    pub(super) person: Option<TrustLevel>,
+    pub(super) open: Box<dyn Fn(&str) -> S + 'a>,
+    pub(super) strike: Option<Strike>,
+    /// Whether faults may strike, and effects count.
+    pub(super) at_stake: bool,
+    /// How many effects there were so far, of which kinds, and which of them were commits.
     effects: usize,
+    kinds: BTreeSet<&'static str>,
     commits: Vec<usize>,
     struck: bool,
     /// How many commits were answered with a conflict that there was.
@@ -40,14 +49,18 @@ pub(super) struct Device<S> {
     pub(super) rng: TestRng,
     pub(super) id: Option<DeviceId>,
     pub(super) mail: VecDeque<(IncomingMessage, Option<String>)>,
+    /// Nobody uses it any more.
+    pub(super) gone: bool,
 }
 
 /// How a telling went.
 pub(super) struct Told {
     pub(super) conflicts: usize,
     pub(super) effects: usize,
+    pub(super) kinds: BTreeSet<&'static str>,
     pub(super) commits: Vec<usize>,
     pub(super) struck: bool,
+    pub(super) outcome: Outcome,
 }
 
 impl<'a, S: Storage> World<'a, S> {
@@ -57,9 +70,13 @@ impl<'a, S: Storage> World<'a, S> {
             server: Server::default(),
             ledger: Ledger::default(),
             now: Timestamp::from_unix(1_800_000_000),
+            protocols: vec![Arc::new(Omemo2)],
+            person: None,
             open: Box::new(open),
             strike,
+            at_stake: true,
             effects: 0,
+            kinds: BTreeSet::new(),
             commits: Vec::new(),
             struck: false,
             conflicts: 0,
@@ -72,7 +89,7 @@ impl<'a, S: Storage> World<'a, S> {
         self.devices.push(Device {
             name,
             account: Account::new(Settings {
-                protocols: vec![Arc::new(Omemo2)],
+                protocols: self.protocols.clone(),
                 ..Settings::new(jid.clone())
             })
             .unwrap(),
@@ -81,6 +98,7 @@ impl<'a, S: Storage> World<'a, S> {
             rng: TestRng::new(self.devices.len() as u64 + 1),
             id: None,
             mail: VecDeque::new(),
+            gone: false,
         });
         self.devices.len() - 1
     }
@@ -91,8 +109,24 @@ impl<'a, S: Storage> World<'a, S> {
         let (name, jid) = (self.devices[device].name, self.devices[device].jid.clone());
         let twin = self.add(name, jid.as_str());
         // The first asked for the storage under this name; asked again, it is opened again.
+        self.devices[twin].account = self.devices[device].account.clone();
         self.devices[twin].id = None;
         twin
+    }
+
+    /// The application of a device chooses other settings.
+    pub(super) fn sets(&mut self, device: usize, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.devices[device].account.settings().clone();
+        change(&mut settings);
+        self.devices[device].account = Account::new(settings).unwrap();
+    }
+
+    pub(super) fn jid(&self, device: usize) -> BareJid {
+        self.devices[device].jid.clone()
+    }
+
+    pub(super) fn id(&self, device: usize) -> DeviceId {
+        self.devices[device].id.expect("a device that was opened")
     }
 
     /// Drives an operation of a device to its end.
@@ -116,12 +150,12 @@ impl<'a, S: Storage> World<'a, S> {
         scene::proceed(self, running)
     }
 
-    /// Puts a message into the mail of every device it has a key for.
+    /// Puts a message into the mail of every device it has a key for. Legacy OMEMO does not say whose device that is.
     pub(super) fn post(&mut self, from: usize, message: &EncryptedMessage, text: Option<&str>) {
         let sender = self.devices[from].jid.clone();
-        for device in &mut self.devices {
+        for device in self.devices.iter_mut().filter(|device| !device.gone) {
             let for_it = message.recipients.iter().any(|recipient| {
-                recipient.jid.as_ref() == Some(&device.jid)
+                recipient.jid.as_ref().is_none_or(|jid| *jid == device.jid)
                     && recipient.keys.iter().any(|key| Some(key.device) == device.id)
             });
             if for_it {
@@ -134,18 +168,38 @@ impl<'a, S: Storage> World<'a, S> {
         }
     }
 
-    /// Checks what was read and purges what was written.
+    /// Checks what was read and what is stored, and purges it.
     pub(super) fn end(self) -> Told {
         self.ledger.check();
+        let outcome = self.outcome();
         for device in &self.devices {
             wait(device.storage.purge(device.account.id())).unwrap();
         }
         Told {
             conflicts: self.conflicts,
             effects: self.effects,
+            kinds: self.kinds,
             commits: self.commits,
             struck: self.struck,
+            outcome,
         }
+    }
+}
+
+/// Every kind of effect, as [`kind_of`] names them.
+pub(super) const KINDS: usize = 9;
+
+fn kind_of(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Load(..) => "load",
+        Effect::Store(..) => "store",
+        Effect::DownloadBundle(..) => "download of a bundle",
+        Effect::UploadBundle(..) => "upload of a bundle",
+        Effect::DeleteBundle(..) => "deletion of a bundle",
+        Effect::DownloadDeviceList(..) => "download of a device list",
+        Effect::UploadDeviceList(..) => "upload of a device list",
+        Effect::SendMessage(..) => "message",
+        Effect::AskTrust(..) => "question",
     }
 }
 
@@ -173,9 +227,13 @@ impl<S: Storage> Scene for World<'_, S> {
     }
 
     fn next_effect(&mut self, _: usize, effect: &Effect) -> Option<Fault> {
+        if !self.at_stake {
+            return None;
+        }
         let is_commit = matches!(effect, Effect::Store(..));
         let this = self.effects;
         self.effects += 1;
+        self.kinds.insert(kind_of(effect));
         if is_commit {
             self.commits.push(this);
         }
@@ -217,6 +275,18 @@ impl<S: Storage> Scene for World<'_, S> {
 
     fn met_conflict(&mut self) {
         self.conflicts += 1;
+    }
+
+    fn is_asked(&mut self, _: usize, undecided: &[UndecidedKey]) -> Vec<TrustDecision> {
+        let Some(level) = &self.person else {
+            return Vec::new();
+        };
+        let decide = |key: &UndecidedKey| TrustDecision {
+            jid: key.jid.clone(),
+            identity_key: key.identity_key,
+            level: level.clone(),
+        };
+        undecided.iter().map(decide).collect()
     }
 
     fn restart(&mut self, device: usize) {

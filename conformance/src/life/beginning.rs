@@ -9,11 +9,10 @@ use omemo_storage::Storage;
 use omemo_storage_memory::MemoryStorage;
 
 use super::cast::Cast;
-use super::copy::Copy;
 use super::model::Holdings;
 use super::story::Story;
 use super::world::{START, World};
-use crate::scene::drive;
+use crate::scene::{Copy, drive};
 
 /// A device that has just been opened.
 struct Newborn {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use omemo_sansio::{Account, BareJid, CatchUp, DeviceId, DeviceList, IncomingMessage, Namespace, Timestamp};
 
-use super::copy::Copy;
 use super::model::{Holdings, Letter};
 use crate::faults::{Fault, TestRng};
+use crate::scene::Copy;
 
 /// A device and its process.
 pub(super) struct Device<S> {

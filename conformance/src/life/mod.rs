@@ -23,7 +23,6 @@
 mod beginning;
 mod cast;
 mod coming;
-mod copy;
 mod deciding;
 mod device;
 mod ending;

@@ -3,10 +3,9 @@
 use omemo_sansio::Account;
 use omemo_storage::Storage;
 
-use super::copy::Copy;
 use super::world::World;
 use super::writing::is_passing;
-use crate::scene::{Interrupted, Scene, drive};
+use crate::scene::{Copy, Interrupted, Scene, drive};
 
 /// How often a restore may be interrupted.
 const ATTEMPTS: usize = 4;

@@ -8,12 +8,11 @@ use omemo_storage::{CommitId, Storage};
 use rand_core::Rng;
 
 use super::cast::{self, Cast};
-use super::copy::Copy;
 use super::device::Device;
 use super::model::Model;
 use super::story::Story;
 use crate::faults::TestRng;
-use crate::scene::{Server, UsedKeys};
+use crate::scene::{Copy, Server, UsedKeys};
 
 /// When everything begins.
 pub(super) const START: Timestamp = Timestamp::from_unix(1_800_000_000);

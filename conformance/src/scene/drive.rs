@@ -163,7 +163,10 @@ fn perform<W: Scene, T>(
             scene.sends(device, &send);
             operation.fulfil(reply, Ok(())).unwrap();
         }
-        Effect::AskTrust(_, reply) => operation.fulfil(reply, Ok(Vec::new())).unwrap(),
+        Effect::AskTrust(asked, reply) => {
+            let decisions = scene.is_asked(device, &asked.undecided);
+            operation.fulfil(reply, Ok(decisions)).unwrap();
+        }
     }
     if fault == Some(Fault::CrashAfter) {
         Err(Dies)

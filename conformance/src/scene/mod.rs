@@ -6,16 +6,19 @@
     reason = "test support: an assertion is the result"
 )]
 
+mod copy;
 mod drive;
 mod server;
 mod used_keys;
 
 use omemo_sansio::engine::{DownloadBundle, Effect, SendMessage, UploadBundle, UploadDeviceList};
+use omemo_sansio::trust::{TrustDecision, UndecidedKey};
 use omemo_sansio::{Account, Timestamp};
 use omemo_storage::{Batch, Storage};
 
 use crate::faults::{Fault, TestRng};
 
+pub(crate) use copy::{Copy, stored};
 pub(crate) use drive::{Interrupted, Running, begin, drive, proceed};
 pub(crate) use server::Server;
 pub(crate) use used_keys::UsedKeys;
@@ -60,6 +63,11 @@ pub(crate) trait Scene {
     fn publishes_list(&mut self, device: usize, upload: UploadDeviceList) {
         let jid = self.account(device).settings().jid.clone();
         self.server().publish_list(&jid, upload);
+    }
+
+    /// A person is asked whom to trust, and says nothing unless there is one.
+    fn is_asked(&mut self, _device: usize, _undecided: &[UndecidedKey]) -> Vec<TrustDecision> {
+        Vec::new()
     }
 
     /// The process of a device has died; another takes its place.

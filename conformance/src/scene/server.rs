@@ -8,7 +8,7 @@ use omemo_sansio::engine::{
 use omemo_sansio::{BareJid, Bundle, DeviceId, DeviceList, Namespace};
 
 /// Bundles and device lists, by protocol and account.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Server {
     pub(crate) bundles: BTreeMap<(Namespace, BareJid, DeviceId), Bundle>,
     pub(crate) lists: BTreeMap<(Namespace, BareJid), DeviceList>,

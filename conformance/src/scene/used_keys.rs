@@ -8,7 +8,7 @@ use omemo_sansio::{EncryptedMessage, KeyElement};
 
 /// The bytes each message key was used for, by ratchet key and number. A ratchet key belongs to one session, so this is
 /// what a message key is known by.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct UsedKeys(BTreeMap<([u8; 32], u32), Vec<u8>>);
 
 /// A message key was used for two messages.

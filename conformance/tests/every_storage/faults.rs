@@ -34,7 +34,7 @@ fn every_storage_bears_faults() {
         let turns = interleaved(|run, device| devices.open(run, device));
         let wrapping = format!("{wrapping:?}").to_lowercase();
         say(&format!("{name:<15} {wrapping:<7} {tried}; {turns}"));
-        assert!(tried.effects > 250 && tried.commits > 80, "{tried}");
+        assert!(tried.effects > 700 && tried.commits > 200, "{tried}");
         assert!(turns.conflicts > turns.schedules, "{turns}");
         faults += tried.faults;
         possible = tried.possible;

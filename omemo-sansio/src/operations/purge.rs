@@ -4,7 +4,7 @@ use omemo_storage::{Key, Name};
 
 use super::{mark, own_account};
 use crate::engine::{Stop, View};
-use crate::records::{Contact, MarkPlace, place};
+use crate::records::{Contact, MarkPlace, OwedTrust, place};
 use crate::settings::Settings;
 use crate::{BareJid, Error, Namespace};
 
@@ -102,6 +102,17 @@ pub(super) fn contact(view: &mut View, settings: &Settings, jid: &BareJid) -> Re
         {
             view.delete(&place.key()?)?;
         }
+    }
+    forget_owed_trust(view, jid)
+}
+
+/// Nobody is told any more of what was decided about the keys of an account, nor is it told anything.
+fn forget_owed_trust(view: &mut View, jid: &BareJid) -> Result<(), Stop> {
+    let key = place::owed_trust()?;
+    if let Some(mut owed) = view.take::<OwedTrust>(&key)? {
+        owed.contacts.remove(jid);
+        owed.decisions.retain(|(of, _), _| of != jid);
+        view.put_changed(&key, owed)?;
     }
     Ok(())
 }

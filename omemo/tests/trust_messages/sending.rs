@@ -142,6 +142,16 @@ fn a_decision_and_what_it_owes_are_one_commit() {
 }
 
 #[test]
+fn nobody_is_told_of_a_contact_that_was_forgotten() {
+    let a1 = alice();
+    authenticate(&a1, ALICE, key(12));
+    settle_debts(&a1);
+    authenticate(&a1, BOB, key(21));
+    wait(a1.client.purge_contact(jid(BOB))).unwrap();
+    assert_eq!(told(&a1), expected(&[]));
+}
+
+#[test]
 fn other_policies_owe_and_believe_nothing() {
     let server = Server::new();
     let a1 = common::open(&server, ALICE, "A1");

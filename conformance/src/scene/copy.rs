@@ -7,22 +7,30 @@ use omemo_storage::blocking::wait;
 use omemo_storage::{AccountId, Batch, CommitId, Committed, Key, Query, Record, Storage, Value};
 
 /// The records of an account.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Copy(BTreeMap<Key, Value>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Copy(BTreeMap<Key, Value>);
 
 impl Copy {
-    pub(super) fn of(storage: &impl Storage, account: &AccountId) -> Self {
+    pub(crate) fn of(storage: &impl Storage, account: &AccountId) -> Self {
         let records = stored(storage, account).into_iter();
         Self(records.map(|(key, record)| (key, record.value)).collect())
     }
 
     /// Every account that something is stored of.
-    pub(super) fn contacts(&self) -> BTreeSet<BareJid> {
+    pub(crate) fn contacts(&self) -> BTreeSet<BareJid> {
         self.0.keys().filter_map(contact_of).collect()
     }
 
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.0.keys()
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = (&Key, &Value)> {
+        self.0.iter()
+    }
+
     /// Puts the copy in place of all that is there. The library is not told.
-    pub(super) fn put_back(&self, storage: &impl Storage, account: &AccountId, id: CommitId) {
+    pub(crate) fn put_back(&self, storage: &impl Storage, account: &AccountId, id: CommitId) {
         let there = stored(storage, account);
         let mut batch = Batch::new(id);
         for (key, record) in &there {
@@ -36,7 +44,8 @@ impl Copy {
     }
 }
 
-fn stored(storage: &impl Storage, account: &AccountId) -> BTreeMap<Key, Record> {
+/// All that is stored of an account.
+pub(crate) fn stored(storage: &impl Storage, account: &AccountId) -> BTreeMap<Key, Record> {
     let mut query = Query::new();
     let mut after = None;
     loop {
