@@ -1,5 +1,6 @@
 //! What a device is called.
 
+use omemo_sansio::Namespace;
 use omemo_storage::Storage;
 
 use crate::faults::prepared::{JULIET, LAPTOP, PHONE};
@@ -13,6 +14,9 @@ pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
         world.changes(PHONE, |account| account.set_own_label(set.clone()));
         world.looks(PHONE, |account| account.set_own_label(set.clone()));
         world.flushes(PHONE);
+        let list = &world.server.lists[&(Namespace::OMEMO_2, world.jid(PHONE))];
+        let published = list.devices[&world.id(PHONE)].label.as_ref();
+        assert_eq!(published.map(|published| published.text.as_str()), label);
         world.at_stake = false;
         world.hears_of_lists();
         world.at_stake = true;
