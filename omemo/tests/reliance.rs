@@ -357,6 +357,30 @@ fn a_slow_old_upload_does_not_have_the_last_word() {
 }
 
 #[test]
+fn a_slow_old_device_list_does_not_have_the_last_word_either() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let call_it = |label: &str| wait(romeo.client.set_own_label(Some(label.into()))).unwrap();
+    call_it("old");
+    let mut overtaken = false;
+    drive(&romeo, account().flush(), |effect| {
+        if let (Effect::UploadDeviceList(..), false) = (effect, overtaken) {
+            overtaken = true;
+            // While this upload lingers, the device is called something else, and that list is published at once.
+            call_it("new");
+            assert!(romeo.flush().failed.is_empty());
+        }
+    })
+    .0
+    .unwrap();
+    assert!(overtaken);
+    let published = server.device_list(&romeo.jid, &OMEMO_2).unwrap();
+    let label = published.devices[&romeo.client.device()].label.as_ref().unwrap();
+    assert_eq!(label.text, "new");
+    assert!(romeo.flush().sent.is_empty());
+}
+
+#[test]
 fn a_reply_token_answers_its_own_effect_once() {
     let server = Server::new();
     let romeo = romeo_on_memory(&server);

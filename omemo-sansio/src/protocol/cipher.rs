@@ -53,3 +53,20 @@ impl CipherKeys {
         (key, iv)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::testing::hex;
+
+    /// Two of our own would agree on any key: the expected values were made elsewhere.
+    #[test]
+    fn keys_and_ciphertext_are_those_of_the_standards() {
+        let keys = CipherKeys::derive(&[1; 32], b"info");
+        let mac_key = hex("5e5e86f0ba3aad9eef7695b82c808261515e24115ac9792cd24049a5dd2ba6ba");
+        assert_eq!(*keys.mac_key(), mac_key);
+        let ciphertext: [u8; 16] = hex("705a5067dbb3bd4776e3c678f6c23d72");
+        assert_eq!(keys.encrypt(b"plaintext"), ciphertext);
+        assert_eq!(*keys.decrypt(&ciphertext).unwrap(), b"plaintext");
+    }
+}

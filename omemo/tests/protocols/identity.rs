@@ -118,6 +118,27 @@ fn wire_note_05_a_guess_does_not_replace_the_true_ed25519_form() {
     }
 }
 
+/// A session that a legacy key exchange has opened has the guess for good, whatever has become known since.
+#[test]
+fn wire_note_05_to_write_in_a_session_does_not_bring_its_guess_back() {
+    let server = Server::new();
+    let (juliet, hers) = negative(&server, "balcony");
+    let his = storage();
+    let romeo = reopen(&server, ROMEO, "phone", &[LEGACY], Arc::clone(&his));
+    messages(&hers);
+    send(&hers, &[ROMEO], &[LEGACY]);
+    assert_eq!(texts(&romeo), [LEGACY.as_str()]);
+    drop(romeo);
+
+    let romeo = reopen(&server, ROMEO, "phone", &[OMEMO_2, LEGACY], his);
+    for namespace in [OMEMO_2, LEGACY] {
+        send(&romeo, &[juliet.as_str()], std::slice::from_ref(&namespace));
+        assert_eq!(texts(&hers), [namespace.as_str()]);
+        let known = identity(&romeo, juliet.as_str());
+        assert_eq!(known.ed25519()[31] >> 7, 1, "after {namespace:?}");
+    }
+}
+
 /// Trust belongs to the key, whatever protocol it speaks.
 #[test]
 fn wire_note_33_a_distrusted_key_is_refused_in_both() {

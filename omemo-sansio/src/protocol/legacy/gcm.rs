@@ -67,26 +67,24 @@ impl Gcm {
         }
         let mut hash = self.hash.clone();
         hash.update_padded(iv);
-        hash.update(&[lengths(0, iv.len())]);
+        hash.update(&[length_block(iv.len())]);
         hash.finalize()
     }
 
     fn tag(&self, mask: &Block, ciphertext: &[u8]) -> [u8; TAG] {
         let mut hash = self.hash.clone();
         hash.update_padded(ciphertext);
-        hash.update(&[lengths(0, ciphertext.len())]);
+        hash.update(&[length_block(ciphertext.len())]);
         let mut tag = hash.finalize();
         tag.iter_mut().zip(mask).for_each(|(tag, mask)| *tag ^= mask);
         tag.into()
     }
 }
 
-/// Two lengths in bytes, as the numbers of bits that are hashed last.
-fn lengths(first: u64, second: usize) -> Block {
-    let bits = |bytes: u64| bytes.saturating_mul(8);
-    let second = u64::try_from(second).unwrap_or(u64::MAX);
-    let both = u128::from(bits(first)) << 64 | u128::from(bits(second));
-    Array::from(both.to_be_bytes())
+/// What is hashed last: 64 bits of zero, since there is no additional data, and a length in bits.
+fn length_block(bytes: usize) -> Block {
+    let bits = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(8);
+    Array::from(u128::from(bits).to_be_bytes())
 }
 
 #[cfg(test)]

@@ -144,6 +144,13 @@ mod tests {
         responder: [2; 32],
     };
 
+    #[test]
+    fn what_it_has_and_legacy_omemo_has_not() {
+        assert!(Omemo2.supports_labels());
+        assert!(Omemo2.names_recipients());
+        assert!(Omemo2.presents_ed25519());
+    }
+
     /// Two of our own would agree on any order: the expected value is that of the specification, made elsewhere.
     #[test]
     fn the_mac_is_over_the_initiator_first_whoever_sends() {

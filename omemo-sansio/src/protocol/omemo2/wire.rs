@@ -362,8 +362,20 @@ mod tests {
 
     #[test]
     fn the_length_is_bounded() {
-        let data = seal(encode_message(&HEADER, &[0; MAX_KEY_ELEMENT]), &[0; 32]);
-        assert_eq!(parse(&data).unwrap_err(), WireError::TooLong(data.len()));
+        let of_length = |length: usize| {
+            let sealed = |ciphertext| {
+                seal(
+                    encode_message(&HEADER, &[0; MAX_KEY_ELEMENT][..ciphertext]),
+                    &[0; 32],
+                )
+            };
+            let added = sealed(length - 100).len() - (length - 100);
+            sealed(length - added)
+        };
+        let (most, more) = (of_length(MAX_KEY_ELEMENT), of_length(MAX_KEY_ELEMENT + 1));
+        assert_eq!((most.len(), more.len()), (MAX_KEY_ELEMENT, MAX_KEY_ELEMENT + 1));
+        assert!(parse(&most).is_ok());
+        assert_eq!(parse(&more).unwrap_err(), WireError::TooLong(more.len()));
         assert!(parse(&[]).is_err());
     }
 

@@ -273,3 +273,13 @@ fn a_session_shows_no_secret() {
     );
     assert!(shown.ends_with("SkippedKeys(1)"), "{shown}");
 }
+
+#[test]
+fn what_a_key_exchange_has_brought_is_not_shown() {
+    let (mut alice, mut bob) = strangers();
+    let incoming = Omemo2.parse(&alice.encrypt(b"hello")).unwrap();
+    let accepted = bob.accept(&incoming.key_exchange.unwrap(), &incoming.message);
+    let shown = format!("{:?}", accepted.unwrap());
+    assert!(shown.starts_with("Accepted { session: Session"), "{shown}");
+    assert!(shown.ends_with("skipped: SkippedKeys(0), .. }"), "{shown}");
+}

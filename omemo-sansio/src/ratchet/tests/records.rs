@@ -91,6 +91,12 @@ fn a_stored_session_sends_as_the_whole_one_does() {
 }
 
 #[test]
+fn a_stored_session_shows_no_secret() {
+    let stored = SendingSession::decode(&full().records().0).unwrap();
+    assert_eq!(format!("{stored:?}"), "SendingSession(..)");
+}
+
+#[test]
 fn a_stored_session_whose_chain_is_exhausted_sends_nothing() {
     let mut device = full();
     let sending = &mut device.session().sending;

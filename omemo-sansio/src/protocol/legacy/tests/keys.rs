@@ -98,6 +98,11 @@ fn wire_note_07_the_infos_are_those_of_whisper() {
 }
 
 #[test]
+fn key_elements_do_not_name_the_account_they_are_for() {
+    assert!(!Legacy.names_recipients());
+}
+
+#[test]
 fn wire_note_32_there_are_no_labels() {
     assert!(!Legacy.supports_labels());
 }

@@ -279,8 +279,15 @@ fn wire_note_29_a_key_exchange_needs_its_pre_key_and_valid_keys() {
 
 #[test]
 fn the_length_is_bounded() {
-    let data = Legacy.seal(Legacy.encode_message(&HEADER, &[0; MAX_KEY_ELEMENT]), &[0; 32]);
-    assert_eq!(Legacy.parse(&data).unwrap_err(), WireError::TooLong(data.len()));
+    let of_length = |length: usize| {
+        let message = |ciphertext| Legacy.encode_message(&HEADER, &[0; MAX_KEY_ELEMENT][..ciphertext]);
+        let added = Legacy.seal(message(length - 100), &[0; 32]).len() - (length - 100);
+        Legacy.seal(message(length - added), &[0; 32])
+    };
+    let (most, more) = (of_length(MAX_KEY_ELEMENT), of_length(MAX_KEY_ELEMENT + 1));
+    assert_eq!((most.len(), more.len()), (MAX_KEY_ELEMENT, MAX_KEY_ELEMENT + 1));
+    assert!(Legacy.parse(&most).is_ok());
+    assert_eq!(Legacy.parse(&more).unwrap_err(), WireError::TooLong(more.len()));
 }
 
 proptest! {
