@@ -11,7 +11,7 @@ use omemo::{
 };
 use omemo_storage_memory::MemoryStorage;
 
-use crate::rng::rng;
+use super::rng::rng;
 
 pub(crate) const OMEMO_2: Namespace = Namespace::OMEMO_2;
 pub(crate) const LEGACY: Namespace = Namespace::LEGACY;
