@@ -4,9 +4,14 @@
     missing_docs,
     reason = "test support: an assertion is the result"
 )]
+#![allow(
+    clippy::duplicate_mod,
+    unreachable_pub,
+    reason = "each of these programs has its own copy of what they share"
+)]
 
-#[path = "../../omemo/tests/adversary.rs"]
-mod adversary;
+#[path = "../../omemo/tests/attacks/main.rs"]
+mod attacks;
 #[path = "../../omemo/tests/catch_up.rs"]
 mod catch_up;
 #[path = "../../omemo/tests/conversation.rs"]

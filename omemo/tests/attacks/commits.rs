@@ -1,100 +1,17 @@
 //! Commits whose answers are lost.
 
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use omemo::Error;
+use omemo::blocking::wait;
 use omemo::local::Server;
-use omemo_storage::{
-    AccountId, Batch, Committed, Cursor, ErrorKind, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
-};
-use omemo_storage_memory::MemoryStorage;
+use omemo::trust::TrustLevel;
+use omemo::{Error, ErrorKind};
 
-use crate::common::{open, open_on, text};
-use crate::messages;
-
-/// How often each of these still happens.
-#[derive(Default)]
-struct Trouble {
-    /// A commit goes through, and never answers.
-    mute: AtomicU32,
-    /// A commit goes through, and its answer is lost. From then on so many loads fail.
-    lost: AtomicU32,
-    unread_after: AtomicU32,
-    /// A commit fails, and says so.
-    refused: AtomicU32,
-    /// A commit meets a conflict: its id is forgotten.
-    conflict: AtomicU32,
-    /// A load fails. The last of them fails the test.
-    unread: AtomicU32,
-}
-
-fn happens(trouble: &AtomicU32) -> bool {
-    let less = |left: u32| left.checked_sub(1);
-    trouble
-        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
-        .is_ok()
-}
-
-#[derive(Clone, Default)]
-struct Troubled {
-    inner: MemoryStorage,
-    trouble: Arc<Trouble>,
-}
-
-fn unavailable() -> StorageError {
-    StorageError::new(ErrorKind::Unavailable, "not now")
-}
-
-impl Storage for Troubled {
-    async fn load(&self, account: &AccountId, query: &Query) -> Result<Snapshot, StorageError> {
-        if happens(&self.trouble.unread) {
-            let left = self.trouble.unread.load(Ordering::SeqCst);
-            assert!(left > 0, "a storage that does not answer was asked without end");
-            return Err(unavailable());
-        }
-        self.inner.load(account, query).await
-    }
-
-    async fn commit(&self, account: &AccountId, batch: &Batch) -> Result<Committed, StorageError> {
-        if happens(&self.trouble.mute) {
-            let _ = self.inner.commit(account, batch).await?;
-            return std::future::pending().await;
-        }
-        if happens(&self.trouble.lost) {
-            let _ = self.inner.commit(account, batch).await?;
-            let unread = self.trouble.unread_after.load(Ordering::SeqCst);
-            self.trouble.unread.store(unread, Ordering::SeqCst);
-            return Err(StorageError::new(ErrorKind::OutcomeUnknown, "lost"));
-        }
-        if happens(&self.trouble.refused) {
-            return Err(unavailable());
-        }
-        if happens(&self.trouble.conflict) {
-            return Ok(Committed::Conflict);
-        }
-        self.inner.commit(account, batch).await
-    }
-
-    async fn accounts(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<AccountId>, StorageError> {
-        self.inner.accounts(after, limit).await
-    }
-
-    async fn records(
-        &self,
-        account: &AccountId,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<RecordInfo>, StorageError> {
-        self.inner.records(account, after, limit).await
-    }
-
-    async fn purge(&self, account: &AccountId) -> Result<(), StorageError> {
-        self.inner.purge(account).await
-    }
-}
+use super::common::{self, jid, open, open_on, text};
+use super::troubled::Troubled;
+use super::{NS, list, messages};
 
 /// A timeout cuts the commit off after it was applied, and the next attempt fails for another reason: whether the first
 /// was applied is still not known, so the operation must not end.
@@ -136,12 +53,74 @@ fn looking_for_a_commit_ends_when_the_storage_does_not_answer() {
     storage.trouble.lost.store(1, Ordering::SeqCst);
     storage.trouble.conflict.store(1, Ordering::SeqCst);
     let first = juliet.decrypt(message.clone());
-    let unknown =
-        |error: &Error| matches!(error, Error::Storage(error) if error.kind() == ErrorKind::OutcomeUnknown);
     match first {
-        Err(error) => assert!(unknown(&error), "{error}"),
+        Err(error) => assert_unknown(&error),
         Ok(decrypted) => panic!("{decrypted:?}"),
     }
     storage.trouble.unread.store(0, Ordering::SeqCst);
     assert_eq!(text(&juliet.decrypt(message).unwrap()).as_deref(), Some("hello"));
+}
+
+fn assert_unknown(error: &Error) {
+    assert!(
+        matches!(error, Error::Storage(error) if error.kind() == ErrorKind::OutcomeUnknown),
+        "{error}"
+    );
+}
+
+/// Every commit goes through and its answer is lost, until this is called again with `false`.
+fn lose_answers(storage: &Troubled, lose: bool) {
+    let commits = if lose { u32::MAX } else { 0 };
+    storage.trouble.lost.store(commits, Ordering::SeqCst);
+}
+
+/// The application gives up, and tries again when ten minutes or 4,096 commits have made the storage forget the first one.
+#[test]
+fn a_dropped_decrypt_survives_a_storage_that_forgot_its_commit() {
+    let server = Server::new();
+    let storage = Troubled::default();
+    let romeo = open_on(&server, "romeo@montague.lit", "phone", storage.clone());
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    romeo.receive();
+    messages(&juliet);
+    juliet.send(&[&romeo.jid], "one");
+    let message = messages(&romeo).pop().unwrap();
+    lose_answers(&storage, true);
+    assert_unknown(&romeo.decrypt(message.clone()).unwrap_err());
+    lose_answers(&storage, false);
+    let nurse = jid("nurse@capulet.lit");
+    for device in 1..=4200 {
+        wait(romeo.client.update_device_list(NS, nurse.clone(), list([device]))).unwrap();
+    }
+    let decrypted = romeo.decrypt(message).unwrap();
+    assert_eq!(text(&decrypted).as_deref(), Some("one"));
+}
+
+/// What was encrypted by the commit whose answer was lost must not be the answer to the next request: that was made after
+/// a key was distrusted.
+#[test]
+fn a_message_encrypted_before_distrust_is_not_handed_out_after() {
+    let server = Server::new();
+    let storage = Troubled::default();
+    let romeo = open_on(&server, "romeo@montague.lit", "phone", storage.clone());
+    let [phone, laptop] = ["phone", "laptop"].map(|name| open(&server, "juliet@capulet.lit", name));
+    romeo.texts();
+    common::settle(&[&phone, &laptop]);
+    romeo.texts();
+    romeo.send(&[&phone.jid], "hi");
+    lose_answers(&storage, true);
+    assert_unknown(&romeo.encrypt(&[&phone.jid], "secret").unwrap_err());
+    lose_answers(&storage, false);
+    let known = wait(romeo.client.device_information(phone.jid.clone())).unwrap();
+    let is_stolen = |device| device == laptop.client.device();
+    let stolen = known.devices.iter().find(|known| is_stolen(known.device));
+    let key = stolen.unwrap().identity_key.unwrap();
+    wait(
+        romeo
+            .client
+            .set_trust(phone.jid.clone(), key, TrustLevel::DISTRUSTED),
+    )
+    .unwrap();
+    let outgoing = romeo.encrypt(&[&phone.jid], "secret").unwrap();
+    assert!(!outgoing.encrypted_to.iter().any(|to| is_stolen(to.device)));
 }

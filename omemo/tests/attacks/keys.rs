@@ -3,10 +3,10 @@
 use omemo::blocking::wait;
 use omemo::keys::PublicKey;
 use omemo::local::Server;
-use omemo::{BundleFailure, DeviceId, Encrypted, IncomingMessage, SkipReason};
+use omemo::{BundleFailure, DeviceId, Encrypted, SkipReason};
 
-use crate::common::{Device, open, text};
-use crate::{NS, forged, messages};
+use super::common::{Device, is_repeated, open, text};
+use super::{NS, forged, forged_element, messages, written};
 
 /// Replaces every pre key in a published bundle by one that agrees on nothing.
 fn spoil_pre_keys(server: &Server, of: &Device) {
@@ -96,7 +96,7 @@ fn a_key_exchange_is_not_read_again_with_its_base_key_written_otherwise() {
     }
     let outcome = romeo.decrypt(replayed);
     assert!(outcome.is_err(), "{outcome:?}");
-    assert!(crate::common::is_repeated(&romeo.decrypt(message)));
+    assert!(is_repeated(&romeo.decrypt(message)));
     // Her session is still the one that it was.
     juliet.send(&[&romeo.jid], "again");
     let next = messages(&romeo).pop().unwrap();
@@ -110,23 +110,16 @@ fn a_key_exchange_that_nothing_announces_is_read() {
     let romeo = open(&server, "romeo@montague.lit", "phone");
     let juliet = open(&server, "juliet@capulet.lit", "phone");
     messages(&romeo);
-    let mut message = juliet.encrypt(&[&romeo.jid], "hello").unwrap().messages.remove(0);
-    let keys = &mut message.recipients[0].keys;
+    let mut message = written(&juliet, &romeo, "hello");
+    let keys = &mut message.message.recipients[0].keys;
     keys.iter_mut().for_each(|element| element.key_exchange = false);
-    let mut other = keys[0].clone();
-    other.data = crate::forged_element();
     for id in 1..=40 {
-        other.device = DeviceId::new(id);
-        keys.insert(0, other.clone());
+        keys.insert(0, forged_element(DeviceId::new(id)));
     }
-    let message = IncomingMessage {
-        sender: juliet.jid.clone(),
-        message,
-    };
     assert_eq!(
         text(&romeo.decrypt(message.clone()).unwrap()).as_deref(),
         Some("hello")
     );
     let page = wait(romeo.client.decrypt_many(vec![message])).unwrap();
-    assert!(crate::common::is_repeated(&page[0]));
+    assert!(is_repeated(&page[0]));
 }

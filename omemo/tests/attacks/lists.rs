@@ -1,47 +1,18 @@
 //! Device lists, the own one above all.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use omemo::blocking::wait;
 use omemo::local::Server;
 use omemo::trust::FirstUse;
-use omemo::{
-    Client, Clock, DeviceId, EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace, Settings,
-    Timestamp,
-};
+use omemo::{DeviceId, EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace, Settings};
 use omemo_storage::{AccountId, Storage};
 use omemo_storage_memory::MemoryStorage;
 
-use crate::common::{Device, jid, open, open_with, rng, settings};
-use crate::{NS, forged, list, messages};
-
-const ROMEO: &str = "romeo@montague.lit";
-
-#[derive(Clone, Default)]
-struct Hands(Arc<AtomicU64>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix(1_800_000_000 + self.0.load(Ordering::SeqCst))
-    }
-}
-
-/// Romeo, called "phone", with a clock that is moved by hand.
-fn romeo(server: &Server, settings: Settings) -> (Device<MemoryStorage>, Hands) {
-    let hands = Hands::default();
-    let connection = server.connect(&settings.jid, "phone");
-    let rng = rng(&settings.jid, "phone");
-    let builder = Client::builder(settings, MemoryStorage::new(), connection.clone()).rng(rng);
-    let client = wait(builder.clock(hands.clone()).catch_up(false).label("phone").open()).unwrap();
-    let device = Device {
-        jid: jid(ROMEO),
-        client,
-        connection,
-    };
-    messages(&device);
-    (device, hands)
-}
+use super::clock::{ROMEO, romeo};
+use super::common::{self, Device, jid, open, open_with, settings};
+use super::{NS, forged, list, messages};
 
 /// The records of one kind that romeo holds of another account.
 fn held(romeo: &Device<MemoryStorage>, of: &str, kind: &str) -> usize {
@@ -211,7 +182,7 @@ fn lists_that_change_each_time_do_not_burst_a_page() {
         let read = wait(romeo.client.decrypt_many(page)).unwrap();
         if round == 1 {
             let last = read.last().unwrap().as_ref().unwrap();
-            assert_eq!(crate::common::text(last).as_deref(), Some("hello"));
+            assert_eq!(common::text(last).as_deref(), Some("hello"));
         }
     }
 }

@@ -4,15 +4,23 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod clock;
 mod commits;
+mod elements;
+mod flood;
+mod impostors;
 mod keys;
 mod lists;
+mod records;
+mod troubled;
 
 use common::{Device, jid};
 use omemo::blocking::wait;
-use omemo::local::Delivery;
-use omemo::{DeviceId, DeviceList, IncomingMessage, Namespace};
-use omemo_sansio::DeviceEntry;
+use omemo::local::{Delivery, Server};
+use omemo::{
+    DeviceEntry, DeviceId, DeviceList, EncryptedMessage, IncomingMessage, KeyElement, Namespace,
+    RecipientKeys,
+};
 use omemo_storage::Storage;
 
 const NS: Namespace = Namespace::OMEMO_2;
@@ -39,18 +47,29 @@ fn list(ids: impl IntoIterator<Item = u32>) -> DeviceList {
     }
 }
 
-/// The bytes of a message of OMEMO 2 that nobody has made.
-fn forged_element() -> Vec<u8> {
+/// What `from` writes to `to`, as it would arrive there. It is not sent.
+fn written<S: Storage, T: Storage>(from: &Device<S>, to: &Device<T>, text: &str) -> IncomingMessage {
+    let outgoing = from.encrypt(&[&to.jid], text).unwrap();
+    IncomingMessage {
+        sender: from.jid.clone(),
+        message: outgoing.messages[0].clone(),
+    }
+}
+
+/// A key element of OMEMO 2 that nobody has made.
+fn forged_element(to: DeviceId) -> KeyElement {
     let header = [[0x08, 0, 0x10, 0, 0x1a, 32].as_slice(), &[9; 32]].concat();
     let message = [header.as_slice(), &[0x22, 16], &[1; 16]].concat();
     let length = message.len() as u8;
-    [[0x0a, 16].as_slice(), &[7; 16], &[0x12, length], &message].concat()
+    KeyElement {
+        device: to,
+        key_exchange: false,
+        data: [[0x0a, 16].as_slice(), &[7; 16], &[0x12, length], &message].concat(),
+    }
 }
 
 /// A message to a device that no session is behind.
 fn forged<S: Storage>(to: &Device<S>, from: &str, device: u32) -> IncomingMessage {
-    use omemo::EncryptedMessage;
-    use omemo_sansio::{KeyElement, RecipientKeys};
     IncomingMessage {
         sender: jid(from),
         message: EncryptedMessage {
@@ -58,13 +77,18 @@ fn forged<S: Storage>(to: &Device<S>, from: &str, device: u32) -> IncomingMessag
             sender_device: DeviceId::new(device),
             recipients: vec![RecipientKeys {
                 jid: Some(to.jid.clone()),
-                keys: vec![KeyElement {
-                    device: to.client.device(),
-                    key_exchange: false,
-                    data: forged_element(),
-                }],
+                keys: vec![forged_element(to.client.device())],
             }],
             payload: None,
         },
     }
+}
+
+/// Shows on another server what a device offers on its own: the list that it is on, and its bundle.
+fn mirror<S: Storage>(of: &Device<S>, from: &Server, to: &Server) {
+    let device = of.client.device();
+    let list = from.device_list(&of.jid, &NS).unwrap();
+    to.publish_device_list(&of.jid, &NS, list);
+    let bundle = from.bundle(&of.jid, &NS, device).unwrap();
+    to.publish_bundle(&of.jid, &NS, device, bundle);
 }
