@@ -61,7 +61,7 @@ fn marks_that_can_never_be_met_are_removed() {
     assert!(flushed.failed.is_empty() && flushed.postponed == 0, "{flushed:?}");
 }
 
-/// There are more marks than one load of the outbox reads, and romeo, who fell off his own list, has to publish it.
+/// Romeo falls off his own list while thousands of marks are in the outbox: it is published again all the same.
 #[test]
 fn many_marks_do_not_end_publishing() {
     let server = Server::new();
