@@ -194,6 +194,29 @@ fn a_late_message_of_a_long_chain_owes_no_second_heartbeat() {
     assert!(owes(encrypt()));
 }
 
+/// Both have written at once, and he goes on in the session that she has put into her archive.
+#[test]
+fn a_long_chain_of_an_archived_session_is_answered_by_a_heartbeat() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    romeo.send(&[&juliet.jid], "at once");
+    juliet.send(&[&romeo.jid], "at once");
+    let _ = juliet.receive().pop().unwrap().unwrap();
+    let _ = romeo.receive().pop().unwrap().unwrap();
+    assert_eq!(
+        juliet.flush().sent.len(),
+        2,
+        "her bundle, and the answer to his key exchange"
+    );
+    let encrypt = || romeo.encrypt(&[&juliet.jid], "").unwrap().messages.remove(0);
+    (0..53).for_each(|_| drop(encrypt()));
+    let (sender, message) = (romeo.jid.clone(), encrypt());
+    let decrypted = juliet.decrypt(IncomingMessage { sender, message }).unwrap();
+    assert!(decrypted.received().unwrap().flush_wanted);
+    assert_eq!(juliet.flush().sent.len(), 1);
+}
+
 /// A clock that a test moves.
 #[derive(Clone, Default)]
 struct Hands(Arc<AtomicU64>);

@@ -63,7 +63,7 @@ fn in_live_session(
         false => None,
         true => Some(take_skipped(view, origin)?),
     };
-    let before = (session.peer_ratchet_key(), session.receiving_chain_length());
+    let before = chain_of(&session);
     let peer = session.peer_identity();
     let of_peer = |other: &Session| other.peer_identity() == peer;
     let mut outcome = session.decrypt(
@@ -143,6 +143,7 @@ fn in_archive(
         if !eligible(&archived.session) {
             continue;
         }
+        let before = chain_of(&archived.session);
         let skipped = Some(&mut archived.skipped);
         match archived.session.decrypt(
             protocol,
@@ -155,6 +156,7 @@ fn in_archive(
                 let promoted = archive.sessions.remove(index);
                 view.put(&key, archive)?;
                 key_exchange::archive_live(view, env, origin)?;
+                owe_heartbeat(view, origin, &promoted.session, before)?;
                 view.put(
                     &place::session(origin.jid, &origin.namespace, origin.device)?,
                     promoted.session,
@@ -167,6 +169,11 @@ fn in_archive(
         }
     }
     Ok(outcome)
+}
+
+/// The chain that a session receives on, and how long it is.
+fn chain_of(session: &Session) -> (PublicKey, u32) {
+    (session.peer_ratchet_key(), session.receiving_chain_length())
 }
 
 /// Owes the sender an empty message when its chain has grown long; `before` are the chain there was, and its length then.

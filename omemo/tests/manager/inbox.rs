@@ -93,3 +93,30 @@ fn it_is_off_unless_it_is_asked_for() {
     assert_eq!(received.inbox, None);
     assert!(!juliet.holds("inbox", ""));
 }
+
+/// A plaintext that no record can hold is refused, and its key is not used up: without an inbox it can be read.
+#[test]
+fn what_is_too_large_for_the_inbox_leaves_its_page_as_it_was() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.open(keeping(JULIET), "phone", Default::default(), |builder| builder);
+    let large = "x".repeat(1 << 20);
+    for word in ["what", &large, "light"] {
+        romeo.send(&juliet.jid, word, &[OMEMO_2]);
+    }
+    let page = juliet.arrived();
+    let outcomes = wait(juliet.client.decrypt_many(page.clone())).unwrap();
+    assert!(outcomes[1].is_err());
+    assert_eq!(
+        pending(&juliet)
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect::<Vec<_>>(),
+        ["what", "light"]
+    );
+    let storage = std::sync::Arc::clone(&juliet.storage);
+    drop(juliet);
+    let juliet = world.open(settings(JULIET, both()), "phone", storage, |builder| builder);
+    let read = juliet.decrypt(page[1].clone()).unwrap();
+    assert!(text(&read).unwrap() == large, "it can be read");
+}
