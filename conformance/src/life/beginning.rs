@@ -80,6 +80,8 @@ impl<S: Storage> World<'_, S> {
         self.devices[device].copy = Some((born.copy.clone(), Holdings::new(START)));
         let jid = &self.devices[device].jid;
         for (namespace, bundle) in &born.bundles {
+            let offers = &mut self.model.of_mut(device).offers;
+            offers.publishes(namespace, bundle, START);
             let published = (namespace.clone(), jid.clone(), born.id);
             self.server.bundles.insert(published, bundle.clone());
             let list = self

@@ -12,6 +12,9 @@ impl<S: Storage> World<'_, S> {
             return;
         }
         let device = self.add(account, place);
+        for namespace in self.devices[device].namespaces.clone() {
+            self.unlisted.insert((device, namespace));
+        }
         self.opens(device);
         self.tell(device, "is new");
     }

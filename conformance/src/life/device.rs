@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use omemo_sansio::{Account, BareJid, CatchUp, DeviceId, DeviceList, IncomingMessage, Namespace, Timestamp};
 
+use super::meddling::Meddler;
 use super::model::{Holdings, Letter};
 use crate::faults::{Fault, TestRng};
 use crate::scene::Copy;
@@ -26,6 +27,8 @@ pub(super) struct Device<S> {
     pub(super) adrift: bool,
     /// What strikes, and after how many effects.
     pub(super) blow: Option<(u8, Fault)>,
+    /// What another process does where that is what strikes.
+    pub(super) meddler: Meddler,
     pub(super) failing_uploads: u8,
     /// The open catch-up, and when it is given up.
     pub(super) catch_up: Option<(CatchUp, Timestamp)>,
@@ -47,4 +50,6 @@ pub(super) struct Sheet {
     pub(super) number: usize,
     pub(super) letter: Letter,
     pub(super) message: Arc<IncomingMessage>,
+    /// The message is not what was written.
+    pub(super) damaged: bool,
 }

@@ -29,6 +29,8 @@ impl<S: Storage> World<'_, S> {
         self.all_are_trusted();
         self.settles();
         self.everything_has_arrived();
+        self.nothing_is_owed();
+        self.what_is_offered_is_good();
         self.inboxes_are_emptied();
         self.story
             .tell(|| "Everybody writes to everybody, so that what is broken is mended.".to_owned());
@@ -42,6 +44,8 @@ impl<S: Storage> World<'_, S> {
         self.seen.deaf += deaf.len() as u64;
         self.let_applications_help(&deaf);
         self.all_names_are_known();
+        self.nothing_is_owed();
+        self.what_is_offered_is_good();
     }
 
     /// Where two devices cannot talk, each has a session that the other cannot have, since somebody else has used its pre

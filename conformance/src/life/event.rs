@@ -112,7 +112,8 @@ events! {
     /// The process of a device ends between two operations, and another takes its place.
     Restart "restart" { device } of 1;
     /// After so many effects of the device, this fault strikes: it dies before or after the effect, the effect fails, a
-    /// commit meets a conflict with another process of the device, which writes a message, or its answer is lost.
+    /// commit meets a conflict with another process of the device, or its answer is lost. What the other process does is in
+    /// `fault` too.
     Strike "strike" { device, effect, fault } of 4;
     /// The next uploads of a device fail.
     UploadFails "upload-fails" { device, times } of 1;
@@ -150,4 +151,11 @@ events! {
     Decide "decide" { device, other, trusts } of 1;
     /// A device gets another name.
     Rename "rename" { device, name } of 1;
+    /// The first of the mail comes damaged before it comes as it was.
+    Damage "damage" { device, part } of 2;
+    /// A device writes to an account until that must answer, however little it says. `arrives`: whether all of it arrives,
+    /// or the last alone.
+    WriteALot "write-a-lot" { from, to, arrives } of 1;
+    /// The first of the mail is overtaken by a whole conversation with who has written it.
+    Lag "lag" { device } of 2;
 }

@@ -28,6 +28,8 @@ pub struct Explored {
 pub struct Discovery {
     /// The life.
     pub life: Life,
+    /// How many lives were played before it.
+    pub lives: u64,
     /// What is wrong.
     pub what: String,
     /// What happened until then.
@@ -63,7 +65,8 @@ pub fn explore<S: Storage, O: Fn(&str) -> S>(
         });
         if let Err(TestError::Fail(_, bytes)) = outcome {
             let run = runs.fetch_add(1, Ordering::Relaxed);
-            let discovery = retell(Life::decode(&bytes), storages(run));
+            let lives = counted.lock().unwrap().lives;
+            let discovery = retell(Life::decode(&bytes), lives, storages(run));
             found.lock().unwrap().get_or_insert(discovery);
         }
     };
@@ -102,14 +105,19 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn retell<S: Storage>(life: Life, open: impl Fn(&str) -> S) -> Discovery {
+fn retell<S: Storage>(life: Life, lives: u64, open: impl Fn(&str) -> S) -> Discovery {
     let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(&life, open)));
     let (what, story) = match told {
         Ok(Err(finding)) => (finding.what, finding.story),
         Ok(Ok(_)) => ("it does not repeat".to_owned(), String::new()),
         Err(panic) => (panic_message(&*panic), String::new()),
     };
-    Discovery { life, what, story }
+    Discovery {
+        life,
+        lives,
+        what,
+        story,
+    }
 }
 
 impl Explored {
@@ -151,10 +159,15 @@ impl fmt::Display for Explored {
 
 impl fmt::Display for Discovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { life, what, story } = self;
+        let Self {
+            life,
+            lives,
+            what,
+            story,
+        } = self;
         writeln!(
             f,
-            "{what}\n\nWhat happened:\n{story}\nTo be played again:\n{life}"
+            "{what} (after {lives} lives)\n\nWhat happened:\n{story}\nTo be played again:\n{life}"
         )
     }
 }

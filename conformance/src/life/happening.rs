@@ -3,6 +3,7 @@
 use omemo_storage::Storage;
 
 use super::event::Event;
+use super::meddling::Meddler;
 use super::world::{START, World};
 use crate::faults::Fault;
 use crate::scene::Scene;
@@ -77,6 +78,12 @@ impl<S: Storage> World<'_, S> {
                 self.decides(device, self.other(device, other), trusts % 2 == 1);
             }
             Event::Rename { device, name } => self.is_renamed(self.who(device), name),
+            Event::Damage { device, part } => self.damages_mail(self.who(device), part),
+            Event::Lag { device } => self.lags(self.who(device)),
+            Event::WriteALot { from, to, arrives } => {
+                let from = self.who(from);
+                self.writes_a_lot(from, self.other_account(from, to), arrives % 2 == 1);
+            }
         }
     }
 
@@ -107,8 +114,11 @@ impl<S: Storage> World<'_, S> {
     }
 
     fn will_be_struck(&mut self, device: usize, effect: u8, fault: u8) {
-        let fault = Fault::ALL[usize::from(fault) % Fault::ALL.len()];
-        self.devices[device].blow = Some((effect % MAX_WAIT, fault));
+        let faults = Fault::ALL.len();
+        let number = usize::from(fault);
+        let this = &mut self.devices[device];
+        this.blow = Some((effect % MAX_WAIT, Fault::ALL[number % faults]));
+        this.meddler = Meddler::ALL[number / faults % Meddler::ALL.len()];
     }
 
     fn clock_jumps(&mut self, by: u8) {

@@ -38,7 +38,11 @@ impl<S: Storage> World<'_, S> {
             return;
         }
         self.struck = false;
-        let pending = match drive(self, device, Account::pending) {
+        // What another process adds meanwhile need not be seen.
+        self.alone = true;
+        let pending = drive(self, device, Account::pending);
+        self.alone = false;
+        let pending = match pending {
             Ok((pending, _)) => pending,
             Err(Interrupted::Failed(error)) if !(self.struck && is_passing(&error)) => {
                 return self.finds(|| format!("nobody can look into the inbox: {error}"));

@@ -28,6 +28,9 @@ impl<S: Storage> World<'_, S> {
         outcome: Result<Decrypted, Error>,
         how: How,
     ) {
+        if sheet.damaged {
+            return self.has_met_damage(device, sheet, outcome);
+        }
         match outcome {
             Ok(Decrypted::Trusted(received) | Decrypted::Undecided(received)) => {
                 self.has_read(device, &sheet, &received, how);
@@ -42,13 +45,15 @@ impl<S: Storage> World<'_, S> {
     }
 
     fn has_died_with(&mut self, device: usize, sheet: &Sheet, how: How) {
-        self.tells_of(device, "has died, and with it", sheet, "");
-        if self.fate(device, sheet) != Fate::Read {
-            if self.is_kept(device, sheet) && !self.is_unclear(sheet) {
-                return self.finds(|| "the inbox has not kept what a process has died with".to_owned());
-            }
-            self.set_fate(device, sheet, Fate::DiedWith);
+        if matches!(self.fate(device, sheet), Fate::Read | Fate::DiedWith) {
+            // It was for something else that the process has committed.
+            return self.takes_for_read(device, sheet);
         }
+        self.tells_of(device, "has died, and with it", sheet, "");
+        if self.is_kept(device, sheet) && !self.is_unclear(sheet) {
+            return self.finds(|| "the inbox has not kept what a process has died with".to_owned());
+        }
+        self.set_fate(device, sheet, Fate::DiedWith);
         self.model.is_read(&sheet.letter, how.catching_up, self.now);
     }
 
@@ -77,6 +82,11 @@ impl<S: Storage> World<'_, S> {
         let was_read = matches!(self.fate(device, sheet), Fate::Read | Fate::DiedWith);
         if was_read && is_clear {
             return self.finds(|| format!("{what} was read twice"));
+        }
+        if let Some(why) = self.model.forbids(&sheet.letter)
+            && is_clear
+        {
+            return self.finds(|| format!("{what} was read, and {why}"));
         }
         if self.model.of(device).distrusted.contains(&sheet.letter.from) && is_clear {
             return self.finds(|| format!("{what} was read, and its sender is distrusted"));
@@ -125,6 +135,9 @@ impl<S: Storage> World<'_, S> {
         }
         if self.waits_in_inbox(device, &sheet) && !self.is_unclear(&sheet) {
             return self.finds(|| format!("{what} waits in the inbox, and is not handed out: {error}"));
+        }
+        if let Error::Decrypt(failure) = error {
+            self.must_repair(device, &sheet, failure);
         }
         let foretold = match self.is_unclear(&sheet) {
             true => Foretold::Lost("one of them was put back to an old copy"),
@@ -178,14 +191,14 @@ impl<S: Storage> World<'_, S> {
     }
 
     /// Whether nothing can be said of a message, since an old copy was put back behind the library's back.
-    fn is_unclear(&self, sheet: &Sheet) -> bool {
+    pub(super) fn is_unclear(&self, sheet: &Sheet) -> bool {
         let letter = &sheet.letter;
         self.devices[letter.from].adrift
             || self.devices[letter.to].adrift
             || self.model.is_tainted(&letter.session)
     }
 
-    fn fate(&self, device: usize, sheet: &Sheet) -> Fate {
+    pub(super) fn fate(&self, device: usize, sheet: &Sheet) -> Fate {
         self.texts[sheet.number].for_whom[&device]
     }
 

@@ -105,6 +105,9 @@ impl<S: Storage> World<'_, S> {
                 for other in self.devices_of(account) {
                     self.model.forgets(device, other);
                 }
+                if self.stored(device).contacts().contains(&cast::jid(account)) {
+                    self.finds(|| "something is left of a contact that was forgotten".to_owned());
+                }
             }
             Err(Interrupted::Failed(error)) if !(self.struck && is_passing(&error)) => {
                 self.finds(|| format!("a contact is not forgotten: {error}"));

@@ -21,7 +21,7 @@ impl<S: Storage> World<'_, S> {
         if let Mail::Letter(sheet) = mail {
             let what = self.what(&sheet);
             self.tell(device, &format!("will not get {what}: it is lost on its way"));
-            if self.texts[sheet.number].for_whom[&device] == Fate::OnItsWay {
+            if !sheet.damaged && self.texts[sheet.number].for_whom[&device] == Fate::OnItsWay {
                 self.set_fate(device, &sheet, Fate::Lost);
             }
         }
@@ -41,6 +41,31 @@ impl<S: Storage> World<'_, S> {
             mail.rotate_left(1 + usize::from(by) % mail.len());
         }
         self.tell(device, "gets its mail in another order");
+    }
+
+    /// The first of the mail is overtaken by a conversation with its sender: an answer, and what is said to that.
+    pub(super) fn lags(&mut self, device: usize) {
+        let Some(Mail::Letter(sheet)) = self.devices[device].mail.front().cloned() else {
+            return;
+        };
+        let sender = sheet.letter.from;
+        let (own, its) = (self.account_of(device), self.account_of(sender));
+        if own == its || self.devices[sender].gone {
+            return;
+        }
+        self.devices[device].mail.pop_front();
+        let what = self.what(&sheet);
+        self.tell(device, &format!("will get {what} later than what comes now"));
+        self.takes_all_mail(device);
+        self.writes(device, &[its]);
+        self.takes_all_mail(sender);
+        self.writes(sender, &[own]);
+        self.takes_all_mail(device);
+        self.devices[device].mail.push_back(Mail::Letter(sheet));
+    }
+
+    fn account_of(&self, device: usize) -> usize {
+        self.devices[device].account_number
     }
 
     /// A device is told of the device lists that these accounts have.

@@ -2,11 +2,14 @@
 //!
 //! A [`Life`] is decoded from bytes, whatever bytes, so that proptest and a fuzzer play the same game. [`play`] drives the
 //! protocol through it, over any storage: messages are written and read, lost, repeated and reordered, processes die at
-//! any effect, commits conflict or their answers are lost, devices come and go, keys are rotated, old copies are put
-//! back, contacts are forgotten or distrusted, sessions replaced. At the end everything comes to rest. Then
+//! any effect, commits conflict with what another process does or their answers are lost, devices come and go, keys are
+//! rotated, old copies are put back, contacts are forgotten or distrusted, sessions replaced, messages damaged on their
+//! way. At the end everything comes to rest. Then
 //!
-//! - every message that has arrived was read exactly once;
+//! - every message that has arrived was read exactly once, and none that was damaged;
 //! - no message key was used for two messages, except after an old copy was put back behind the library's back;
+//! - everybody has sent the answers that it owed, and offers nothing that was used, dropped or is too old;
+//! - nothing was read or written in a session that was dropped, or that another has taken the place of;
 //! - everybody can talk to everybody again.
 //!
 //! What must be readable is foretold by a model that knows who has which session and which pre keys were used, but no
@@ -23,6 +26,7 @@
 mod beginning;
 mod cast;
 mod coming;
+mod damage;
 mod deciding;
 mod device;
 mod ending;
@@ -33,9 +37,11 @@ mod inbox;
 mod judging;
 mod keeping;
 mod mail;
+mod meddling;
 mod model;
 mod posting;
 mod reading;
+mod resting;
 mod restoring;
 mod stage;
 mod story;

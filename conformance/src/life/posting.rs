@@ -53,7 +53,17 @@ impl<S: Storage> World<'_, S> {
                     header: *parsed.message.header(),
                     key_exchange,
                 };
+                if let Some(what) = self.model.is_written_wrongly(&letter)
+                    && !self.devices[from].adrift
+                {
+                    let name = self.name(from).to_owned();
+                    self.finds(|| format!("{name} writes in {what}"));
+                }
                 self.model.leaves(&letter, self.now);
+                if text.is_none() {
+                    let answerer = self.model.of_mut(from);
+                    answerer.duties.answers(to, &message.namespace);
+                }
                 if let Err(twice) = &reused
                     && twice.element == *element
                     && !self.devices[from].adrift
@@ -68,6 +78,7 @@ impl<S: Storage> World<'_, S> {
                     number,
                     letter,
                     message,
+                    damaged: false,
                 }));
             }
         }
@@ -88,6 +99,17 @@ impl<S: Storage> World<'_, S> {
                 && accounts.contains(&device.account_number)
                 && jid.is_none_or(|jid| *jid == device.jid)
         })
+    }
+
+    /// Notes down who is not on the list of its account: others may take that for true from now on.
+    pub(super) fn looks_who_is_unlisted(&mut self, namespace: &Namespace, jid: &BareJid) {
+        let list = self.server.lists.get(&(namespace.clone(), jid.clone()));
+        let devices = self.devices.iter().enumerate();
+        let of_account = devices.filter(|(_, device)| device.jid == *jid);
+        let unlisted =
+            of_account.filter(|(_, device)| list.is_none_or(|list| !list.devices.contains_key(&device.id)));
+        let unlisted = unlisted.map(|(number, _)| (number, namespace.clone()));
+        self.unlisted.extend(unlisted);
     }
 
     /// Everybody is told of a device list, sooner or later.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omemo_sansio::IncomingMessage;
+use omemo_sansio::{BareJid, DeviceList, IncomingMessage, Namespace};
 use omemo_storage::Storage;
 
 use super::device::{Mail, Sheet};
@@ -32,7 +32,7 @@ impl<S: Storage> World<'_, S> {
                 self.story
                     .tell(|| format!("{name} is told of the devices of {}", jid.as_str()));
                 match told {
-                    Ok(_) => {}
+                    Ok(_) => self.has_heard(device, &namespace, &jid, &list),
                     Err(Interrupted::Failed(error)) if !(self.struck && is_passing(&error)) => {
                         self.finds(|| format!("a device list is not taken: {error}"));
                     }
@@ -40,6 +40,17 @@ impl<S: Storage> World<'_, S> {
                         .mail
                         .push_front(Mail::List(namespace, jid, list)),
                 }
+            }
+        }
+    }
+
+    /// A device knows who is on a list.
+    fn has_heard(&mut self, device: usize, namespace: &Namespace, jid: &BareJid, list: &DeviceList) {
+        for (other, known) in self.devices.iter().enumerate() {
+            if known.jid == *jid {
+                let is_listed = list.devices.contains_key(&known.id);
+                let duties = &mut self.model.of_mut(device).duties;
+                duties.is_told(other, namespace, is_listed);
             }
         }
     }
@@ -64,9 +75,10 @@ impl<S: Storage> World<'_, S> {
         let mut may_be_gone = false;
         for _ in 0..ATTEMPTS {
             self.struck = false;
-            let catching_up = self.is_catching_up(device);
             match drive(self, device, |account| account.decrypt_many(messages.clone())) {
                 Ok((outcomes, committed)) => {
+                    // Another process may have begun or ended it meanwhile.
+                    let catching_up = self.is_catching_up(device);
                     let how = How {
                         committed,
                         may_be_gone,
@@ -100,7 +112,6 @@ impl<S: Storage> World<'_, S> {
         let mut may_be_gone = false;
         for _ in 0..ATTEMPTS {
             self.struck = false;
-            let catching_up = self.is_catching_up(device);
             let (outcome, committed) =
                 match drive(self, device, |account| account.decrypt(sheet.message.clone())) {
                     Ok((decrypted, committed)) => (Ok(decrypted), committed),
@@ -120,7 +131,7 @@ impl<S: Storage> World<'_, S> {
             let how = How {
                 committed,
                 may_be_gone,
-                catching_up,
+                catching_up: self.is_catching_up(device),
             };
             return self.has_ended(device, sheet, outcome, how);
         }

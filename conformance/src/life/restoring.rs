@@ -13,10 +13,14 @@ const ATTEMPTS: usize = 4;
 impl<S: Storage> World<'_, S> {
     /// A copy is made of what a device has stored.
     pub(super) fn is_copied(&mut self, device: usize) {
-        let this = &self.devices[device];
-        let copy = Copy::of(&this.storage, this.account.id());
-        self.devices[device].copy = Some((copy, self.model.copy(device)));
+        self.devices[device].copy = Some((self.stored(device), self.model.copy(device)));
         self.tell(device, "is copied");
+    }
+
+    /// All that a device has stored.
+    pub(super) fn stored(&self, device: usize) -> Copy {
+        let this = &self.devices[device];
+        Copy::of(&this.storage, this.account.id())
     }
 
     pub(super) fn is_put_back(&mut self, device: usize) {
@@ -46,6 +50,9 @@ impl<S: Storage> World<'_, S> {
             return self.finds(|| "a restore does not come to its end".to_owned());
         }
         self.model.is_restored(device, holdings);
+        if self.stored(device).has_sessions() {
+            self.finds(|| "sessions outlive a restore".to_owned());
+        }
     }
 
     /// Does what a client does that is opened as restored. Tells whether it has come to its end.

@@ -77,23 +77,19 @@ impl<S: Storage> Scene for World<'_, S> {
         self.posts(device, &[to], &send.message, None);
     }
 
-    /// Another process of the device writes a message, to whomever is next.
     fn meddle(&mut self, device: usize, _: &Batch) -> bool {
-        if self.alone {
-            return false;
+        if !self.alone {
+            self.is_at_work_too(device);
         }
-        self.interrupted = true;
-        let to = (self.devices[device].account_number + 1) % self.accounts;
-        self.writes(device, &[to]);
-        self.interrupted = false;
-        self.struck = true;
         false
     }
 
     fn publishes_bundle(&mut self, device: usize, upload: UploadBundle) {
-        let signed = upload.bundle.signed_pre_key.id;
-        self.model
-            .publishes(device, &upload.namespace, signed, self.latest);
+        let UploadBundle {
+            namespace, bundle, ..
+        } = &upload;
+        self.is_to_be_offered(device, namespace, bundle);
+        self.model.publishes(device, namespace, bundle, self.latest);
         let jid = self.devices[device].jid.clone();
         self.server.publish_bundle(&jid, upload);
     }
@@ -101,6 +97,7 @@ impl<S: Storage> Scene for World<'_, S> {
     fn publishes_list(&mut self, device: usize, upload: UploadDeviceList) {
         let (namespace, jid) = (upload.namespace.clone(), self.devices[device].jid.clone());
         self.server.publish_list(&jid, upload);
+        self.looks_who_is_unlisted(&namespace, &jid);
         self.announces(&namespace, &jid);
     }
 

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use omemo_sansio::{Account, DeviceId, Settings, Timestamp};
+use omemo_sansio::{Account, DeviceId, Namespace, Settings, Timestamp};
 use omemo_storage::blocking::wait;
 use omemo_storage::{CommitId, Storage};
 use rand_core::Rng;
 
 use super::cast::{self, Cast};
 use super::device::Device;
+use super::meddling::Meddler;
 use super::model::Model;
 use super::story::Story;
 use crate::faults::TestRng;
@@ -31,9 +32,11 @@ pub(super) struct World<'a, S> {
     pub(super) story: Story,
     pub(super) seen: Seen,
     pub(super) used: UsedKeys,
-    /// The content keys that were used, each with its initialisation vector where there is one.
-    pub(super) content_keys: BTreeSet<(Vec<u8>, Option<Vec<u8>>)>,
+    /// The content keys that were used, and the initialisation vectors.
+    pub(super) content_keys: BTreeSet<Vec<u8>>,
     pub(super) open: &'a dyn Fn(&str) -> S,
+    /// The devices that were not on the list of their account at some time.
+    pub(super) unlisted: BTreeSet<(usize, Namespace)>,
     /// A fault has struck the operation under way.
     pub(super) struck: bool,
     /// Another process is at work in the middle of an operation.
@@ -98,6 +101,7 @@ impl<'a, S: Storage> World<'a, S> {
             used: UsedKeys::default(),
             content_keys: BTreeSet::new(),
             open,
+            unlisted: BTreeSet::new(),
             struck: false,
             interrupted: false,
             alone: false,
@@ -131,6 +135,7 @@ impl<'a, S: Storage> World<'a, S> {
             gone: false,
             adrift: false,
             blow: None,
+            meddler: Meddler::Writes,
             failing_uploads: 0,
             catch_up: None,
             copy: None,

@@ -10,8 +10,11 @@ use omemo_storage::{Retry, Storage};
 
 use super::cast;
 use super::device::Mail;
-use super::world::{Text, World};
+use super::world::{Fate, Text, World};
 use crate::scene::{Interrupted, drive};
+
+/// So many messages that one of them has the number 53.
+const A_LOT: usize = 54;
 
 impl<S: Storage> World<'_, S> {
     /// A device writes to accounts, and to the other devices of its own. Answers the number of the text, if it left.
@@ -103,12 +106,42 @@ impl<S: Storage> World<'_, S> {
         }
     }
 
-    /// A content key and its initialisation vector encrypt one content.
+    /// Each content has a key and an initialisation vector of its own.
     fn uses_content_key(&mut self, message: &EncryptedMessage, material: &KeyMaterial) {
         let iv = message.payload.as_ref().and_then(|payload| payload.iv.clone());
-        if !self.content_keys.insert((material.key().to_vec(), iv)) {
-            self.finds(|| "a content key was used twice".to_owned());
+        for drawn in [Some(material.key().to_vec()), iv].into_iter().flatten() {
+            if !self.content_keys.insert(drawn) {
+                self.finds(|| "a content key or an initialisation vector was used twice".to_owned());
+            }
         }
+    }
+
+    /// A device writes to an account until that must answer, however little it says. Unless all of it arrives, the last
+    /// alone does.
+    pub(super) fn writes_a_lot(&mut self, from: usize, account: usize, arrives: bool) {
+        let mut texts = Vec::new();
+        for _ in 0..A_LOT {
+            match self.writes(from, &[account]) {
+                Some(text) => texts.push(text),
+                None => break,
+            }
+        }
+        texts.pop();
+        if arrives {
+            return;
+        }
+        for device in 0..self.devices.len() {
+            let mail = std::mem::take(&mut self.devices[device].mail);
+            for mail in mail {
+                match mail {
+                    Mail::Letter(sheet) if texts.contains(&sheet.number) => {
+                        self.set_fate(device, &sheet, Fate::Lost);
+                    }
+                    mail => self.devices[device].mail.push_back(mail),
+                }
+            }
+        }
+        self.tell(from, "has written much that is lost on its way");
     }
 
     /// Every device that a message is not for must be left out for a reason.

@@ -29,6 +29,13 @@ impl Copy {
         self.0.iter()
     }
 
+    /// Whether any session is stored, or what belongs to one.
+    pub(crate) fn has_sessions(&self) -> bool {
+        let kinds = ["session/", "skipped/", "archive/"];
+        let mut items = self.0.keys().map(|key| key.item.as_str());
+        items.any(|item| kinds.iter().any(|kind| item.starts_with(kind)))
+    }
+
     /// Puts the copy in place of all that is there. The library is not told.
     pub(crate) fn put_back(&self, storage: &impl Storage, account: &AccountId, id: CommitId) {
         let there = stored(storage, account);

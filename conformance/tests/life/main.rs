@@ -105,9 +105,11 @@ fn lives_on_every_storage() {
 /// Within how many lives each planted fault must be found.
 fn bound(sabotage: Sabotage) -> u32 {
     match sabotage {
+        Sabotage::RepliesForgotten | Sabotage::InboxForgotten | Sabotage::UsedPreKeysOffered => 100,
         Sabotage::OutputBeforeCommit | Sabotage::SkippedKeysNotStored | Sabotage::NoExpectations => 500,
-        Sabotage::ArchiveNotTried => 1_000,
-        Sabotage::PreKeyDeletedTooEarly => 5_000,
+        Sabotage::PreKeysOutliveRestore | Sabotage::ArchiveNotTried => 1_000,
+        Sabotage::ArchiveOutlivesSessions => 1_000,
+        Sabotage::PreKeyDeletedTooEarly | Sabotage::OnlyWritesExpected => 5_000,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Faults that are planted: storages that each do one thing wrong, as the library would with that fault in it.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use omemo_storage::{
@@ -21,15 +22,33 @@ pub(crate) enum Sabotage {
     SkippedKeysNotStored,
     /// Sessions that were replaced are not there to be tried.
     ArchiveNotTried,
+    /// Commits say what they rely on only where they write.
+    OnlyWritesExpected,
+    /// Sessions that were replaced before a restore, or before a contact was forgotten, are still there after it.
+    ArchiveOutlivesSessions,
+    /// Pre keys that were there before a restore are still offered after it.
+    PreKeysOutliveRestore,
+    /// Pre keys that were used are not deleted.
+    UsedPreKeysOffered,
+    /// What is owed to others is forgotten.
+    RepliesForgotten,
+    /// What is to wait in the inbox is not kept there.
+    InboxForgotten,
 }
 
 impl Sabotage {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::OutputBeforeCommit,
         Self::NoExpectations,
         Self::PreKeyDeletedTooEarly,
         Self::SkippedKeysNotStored,
         Self::ArchiveNotTried,
+        Self::OnlyWritesExpected,
+        Self::ArchiveOutlivesSessions,
+        Self::PreKeysOutliveRestore,
+        Self::UsedPreKeysOffered,
+        Self::RepliesForgotten,
+        Self::InboxForgotten,
     ];
 }
 
@@ -80,6 +99,29 @@ impl<S: Storage> Sabotaged<S> {
         Ok(outcome)
     }
 
+    /// The same batch, with the pre keys left that are offered now.
+    async fn with_old_pre_keys(&self, account: &AccountId, batch: &Batch) -> Result<Batch, StorageError> {
+        let mut query = Query::new();
+        query.records.extend(batch.stakes().map(|(key, _)| key.clone()));
+        let there = self.inner.load(account, &query).await?.records;
+        let stakes = batch.stakes().map(|(key, stake)| {
+            let write = match (&stake.write, there.get(key)) {
+                (Write::Put(value), Some(before)) if key.item.as_str().starts_with("prekeys/") => {
+                    Write::Put(with_visible(value, &before.value))
+                }
+                (other, _) => other.clone(),
+            };
+            (
+                key.clone(),
+                Stake {
+                    write,
+                    ..stake.clone()
+                },
+            )
+        });
+        Ok(Batch::of(batch.id(), stakes))
+    }
+
     /// The same batch, relying on what is there now.
     async fn without_expectations(&self, account: &AccountId, batch: &Batch) -> Result<Batch, StorageError> {
         let mut query = Query::new();
@@ -97,6 +139,33 @@ impl<S: Storage> Sabotaged<S> {
         });
         Ok(Batch::of(batch.id(), stakes))
     }
+}
+
+/// The same batch without what it relies on and does not write.
+fn only_writes(batch: &Batch) -> Batch {
+    let writes = batch.stakes().filter(|(_, stake)| stake.write != Write::Keep);
+    Batch::of(
+        batch.id(),
+        writes.map(|(key, stake)| (key.clone(), stake.clone())),
+    )
+}
+
+/// The same batch, with nothing deleted of the items that begin so.
+fn kept(batch: &Batch, prefix: &str) -> Batch {
+    let stakes = batch.stakes().map(|(key, stake)| {
+        let write = match &stake.write {
+            Write::Delete if key.item.as_str().starts_with(prefix) => Write::Keep,
+            other => other.clone(),
+        };
+        (
+            key.clone(),
+            Stake {
+                write,
+                ..stake.clone()
+            },
+        )
+    });
+    Batch::of(batch.id(), stakes)
 }
 
 /// The same batch, with every put of an item that begins so made into what `change` makes of it.
@@ -117,6 +186,13 @@ fn changed(batch: &Batch, prefix: &str, change: impl Fn(&Stake, &Value) -> Write
     Batch::of(batch.id(), stakes)
 }
 
+/// Whether the batch writes the record of the account itself, as that which begins to accept a copy does.
+fn writes_account(batch: &Batch) -> bool {
+    batch
+        .stakes()
+        .any(|(key, stake)| matches!(stake.write, Write::Put(_)) && key.item.as_str() == "account")
+}
+
 fn moves_a_session(batch: &Batch) -> bool {
     batch
         .stakes()
@@ -130,14 +206,35 @@ fn not_there(stake: &Stake, _: &Value) -> Write {
     }
 }
 
-/// A record of pre keys without those that are hidden: a version byte, the number of visible ones and as many of 68 bytes,
-/// then the number of hidden ones.
+/// The bytes of a pre key in their record, its id first.
+const PRE_KEY: usize = 68;
+
+/// Where the visible ones end in a record of pre keys: a version byte, their number, then they; hidden ones follow.
+fn end_of_visible(bytes: &[u8]) -> usize {
+    let visible = u32::from_be_bytes(bytes[1..5].try_into().unwrap()) as usize;
+    5 + visible * PRE_KEY
+}
+
+/// A record of pre keys without those that are hidden.
 fn nothing_hidden(_: &Stake, value: &Value) -> Write {
     let bytes = value.as_bytes();
-    let visible = u32::from_be_bytes(bytes[1..5].try_into().unwrap()) as usize;
-    let mut bytes = bytes[..5 + visible * 68].to_vec();
+    let mut bytes = bytes[..end_of_visible(bytes)].to_vec();
     bytes.extend([0; 4]);
     Write::Put(Value::from(bytes))
+}
+
+/// A record of pre keys with all visible ones that another has.
+fn with_visible(value: &Value, before: &Value) -> Value {
+    let (bytes, before) = (value.as_bytes(), before.as_bytes());
+    let (visible, rest) = bytes.split_at(end_of_visible(bytes));
+    let all = [&visible[5..], &before[5..end_of_visible(before)]];
+    let all = all.into_iter().flat_map(|keys| keys.chunks(PRE_KEY));
+    let all: BTreeMap<_, _> = all.map(|key| (&key[..4], key)).collect();
+    let count = (all.len() as u32).to_be_bytes();
+    let mut joined = [&bytes[..1], &count].concat();
+    joined.extend(all.into_values().flatten());
+    joined.extend(rest);
+    Value::from(joined)
 }
 
 impl<S: Storage> Storage for Sabotaged<S> {
@@ -157,6 +254,14 @@ impl<S: Storage> Storage for Sabotaged<S> {
             Sabotage::PreKeyDeletedTooEarly => changed(batch, "prekeys/", nothing_hidden),
             Sabotage::SkippedKeysNotStored => changed(batch, "skipped/", not_there),
             Sabotage::ArchiveNotTried => changed(batch, "archive/", not_there),
+            Sabotage::OnlyWritesExpected => only_writes(batch),
+            Sabotage::ArchiveOutlivesSessions => kept(batch, "archive/"),
+            Sabotage::PreKeysOutliveRestore if !writes_account(batch) => batch.clone(),
+            Sabotage::PreKeysOutliveRestore | Sabotage::UsedPreKeysOffered => {
+                self.with_old_pre_keys(account, batch).await?
+            }
+            Sabotage::RepliesForgotten => changed(batch, "outbox/reply/", not_there),
+            Sabotage::InboxForgotten => changed(batch, "message/", not_there),
         };
         self.inner.commit(account, &batch).await
     }

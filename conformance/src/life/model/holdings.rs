@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use omemo_sansio::keys::PublicKey;
 use omemo_sansio::{Namespace, PreKeyId, Timestamp};
 
-use super::{Letter, Tag};
+use super::{Duties, Letter, Offers, Tag};
 
 /// How many sessions a device certainly keeps with another: the live one, and three that were replaced. (It keeps four, but
 /// one may be there that has never left a process that died.)
@@ -40,7 +40,7 @@ pub(in super::super) struct Holdings {
     /// The sessions with each other device, the live one first.
     pub(super) sessions: BTreeMap<(usize, Namespace), Vec<Held>>,
     /// The pre keys that were used, and by which session first.
-    pub(super) used: BTreeMap<(Namespace, PreKeyId), Tag>,
+    pub(in super::super) used: BTreeMap<(Namespace, PreKeyId), Tag>,
     /// Those among them that are hidden as long as a catch-up is open.
     pub(super) hidden: BTreeSet<(Namespace, PreKeyId)>,
     /// The ratchet keys received on in each session, oldest first.
@@ -53,6 +53,12 @@ pub(in super::super) struct Holdings {
     pub(super) generation: u32,
     /// The devices whose keys are distrusted.
     pub(in super::super) distrusted: BTreeSet<usize>,
+    /// The sessions it has dropped, with an account that it forgot or in a restore.
+    dropped: BTreeSet<Tag>,
+    /// What it owes others.
+    pub(in super::super) duties: Duties,
+    /// What it has offered to open sessions with.
+    pub(in super::super) offers: Offers,
     /// The texts that wait in the inbox, in the order they were read in.
     pub(in super::super) inbox: Vec<usize>,
     /// What it calls itself.
@@ -68,10 +74,17 @@ impl Holdings {
         }
     }
 
-    /// An old copy with all that a restore drops dropped.
-    pub(super) fn restored(self, generation: u32) -> Self {
+    /// An old copy with all that a restore drops dropped; `before` is what there was until then.
+    pub(super) fn restored(self, before: Self) -> Self {
+        let mut offers = before.offers;
+        offers.drops_all();
+        let held = [before.sessions, self.sessions].into_iter().flatten();
+        let held = held.flat_map(|(_, held)| held).filter_map(|held| held.session);
+        let dropped = [before.dropped, self.dropped].into_iter().flatten();
         Self {
-            generation,
+            generation: before.generation + 1,
+            dropped: dropped.chain(held).collect(),
+            offers,
             distrusted: self.distrusted,
             inbox: self.inbox,
             label: self.label,
@@ -129,6 +142,28 @@ impl Holdings {
         put_first(all, Some(letter.session), now);
     }
 
+    /// Whether the letter's session was ever there, since its sender was forgotten.
+    pub(super) fn knows(&self, letter: &Letter) -> bool {
+        let all = self.sessions.get(&(letter.from, letter.namespace.clone()));
+        let mut all = all.into_iter().flatten();
+        all.any(|held| held.session == Some(letter.session))
+    }
+
+    /// Drops all sessions with another device.
+    pub(super) fn forgets(&mut self, peer: usize) {
+        let of_peer = |(other, _): &(usize, Namespace), _: &mut Vec<Held>| *other == peer;
+        let forgotten = self.sessions.extract_if(.., of_peer);
+        let held = forgotten.flat_map(|(_, held)| held);
+        self.dropped.extend(held.filter_map(|held| held.session));
+        self.distrusted.remove(&peer);
+        self.duties.forgets(peer);
+    }
+
+    /// Whether a session was dropped, and cannot come back.
+    pub(super) fn has_dropped(&self, session: &Tag) -> bool {
+        self.dropped.contains(session)
+    }
+
     /// Whether there is a session with another device.
     pub(in super::super) fn has_session(&self, peer: usize, namespace: &Namespace) -> bool {
         let all = self.sessions.get(&(peer, namespace.clone()));
@@ -162,6 +197,14 @@ impl Holdings {
         if !chains.contains(&letter.header.ratchet_key) {
             chains.push(letter.header.ratchet_key);
         }
+        if chains.last() == Some(&letter.header.ratchet_key) {
+            self.duties.receives(letter);
+        }
+    }
+
+    /// Whether it has read anything in a session.
+    pub(super) fn has_received_in(&self, session: &Tag) -> bool {
+        self.chains.contains_key(session)
     }
 
     /// Whether the session of a message that was read before remembers its chain.

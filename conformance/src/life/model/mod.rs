@@ -4,15 +4,19 @@
 //! brings a key exchange, or is in the session that the sender has used last. So the model foretells, without any
 //! cryptography, what must be readable; whatever else happens is a fault.
 
+mod duties;
 mod holdings;
+mod offers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use omemo_sansio::keys::PublicKey;
 use omemo_sansio::protocol::{Header, KeyExchange};
-use omemo_sansio::{Namespace, PreKeyId, Timestamp};
+use omemo_sansio::{Bundle, Namespace, PreKeyId, Timestamp};
 
+use duties::Duties;
 pub(super) use holdings::Holdings;
+use offers::Offers;
 
 /// Names a session.
 pub(super) type Tag = PublicKey;
@@ -47,6 +51,8 @@ pub(super) struct Model {
     published: BTreeMap<(usize, Namespace), BTreeSet<(PreKeyId, u32)>>,
     /// The generation of pre keys that each session was opened for.
     opened_for: BTreeMap<Tag, Option<u32>>,
+    /// The session that each ratchet key belongs to.
+    ratchets: BTreeMap<PublicKey, Tag>,
 }
 
 impl Model {
@@ -69,9 +75,29 @@ impl Model {
         self.devices[holder].live(peer, namespace)
     }
 
+    /// What is wrong with the session that a letter was written in, if anything is.
+    pub(super) fn is_written_wrongly(&self, letter: &Letter) -> Option<&'static str> {
+        let sender = &self.devices[letter.from];
+        let live = sender.live(letter.to, &letter.namespace)?;
+        let of_key = self.ratchets.get(&letter.header.ratchet_key);
+        if self.is_tainted(&live) || self.is_tainted(&letter.session) {
+            None
+        } else if letter.session != live {
+            Some("another session than the one it has used last")
+        } else if of_key.is_some_and(|session| *session != live) {
+            Some("an older session than the one it has used last")
+        } else if letter.key_exchange.is_some() && sender.has_received_in(&live) {
+            Some("a key exchange that was answered long since")
+        } else {
+            None
+        }
+    }
+
     /// A letter leaves: its sender has its session.
     pub(super) fn leaves(&mut self, letter: &Letter, now: Timestamp) {
         let Letter { from, to, .. } = letter;
+        let ratchet_key = letter.header.ratchet_key;
+        self.ratchets.entry(ratchet_key).or_insert(letter.session);
         if let Some(key_exchange) = &letter.key_exchange
             && !self.opened_for.contains_key(&letter.session)
         {
@@ -86,6 +112,9 @@ impl Model {
     pub(super) fn is_read(&mut self, letter: &Letter, catching_up: bool, now: Timestamp) {
         let holdings = &mut self.devices[letter.to];
         let had = holdings.holds(letter, now);
+        if letter.key_exchange.is_some() && !holdings.knows(letter) {
+            holdings.duties.owes(letter.from, &letter.namespace);
+        }
         holdings.uses(letter.from, letter, now);
         holdings.receives(letter);
         if let Some(key_exchange) = &letter.key_exchange
@@ -108,25 +137,27 @@ impl Model {
 
     /// A device forgets all sessions with another.
     pub(super) fn forgets(&mut self, device: usize, peer: usize) {
-        let holdings = &mut self.devices[device];
-        holdings.sessions.retain(|(other, _), _| *other != peer);
-        holdings.distrusted.remove(&peer);
+        self.devices[device].forgets(peer);
     }
 
     /// A device has opened a session with another in place of the one there was.
     pub(super) fn replaces(&mut self, device: usize, peer: usize, namespace: &Namespace, now: Timestamp) {
-        self.devices[device].replaces_live(peer, namespace, now);
+        let holdings = &mut self.devices[device];
+        holdings.replaces_live(peer, namespace, now);
+        holdings.duties.owes(peer, namespace);
     }
 
-    /// A device publishes a bundle with this signed pre key.
+    /// A device publishes a bundle.
     pub(super) fn publishes(
         &mut self,
         device: usize,
         namespace: &Namespace,
-        signed: PreKeyId,
+        bundle: &Bundle,
         latest: Timestamp,
     ) {
+        let signed = bundle.signed_pre_key.id;
         let holdings = &mut self.devices[device];
+        holdings.offers.publishes(namespace, bundle, latest);
         holdings.publishes(namespace, signed, latest);
         let generation = holdings.generation;
         let published = self.published.entry((device, namespace.clone())).or_default();
@@ -154,6 +185,9 @@ impl Model {
         if holdings.holds(letter, latest) {
             return Foretold::Readable;
         }
+        if holdings.has_dropped(&letter.session) {
+            return Foretold::Lost("its session was dropped");
+        }
         let Some(key_exchange) = &letter.key_exchange else {
             return Foretold::Lost("its session is not there any more");
         };
@@ -168,6 +202,21 @@ impl Model {
             Some(session) if *session == letter.session => Foretold::Lost("its session is there no more"),
             Some(_) if !holdings.hidden.contains(&pre_key) => Foretold::Lost("another has used its pre key"),
             _ => Foretold::Readable,
+        }
+    }
+
+    /// Why a letter must not be readable, if it must not.
+    pub(super) fn forbids(&self, letter: &Letter) -> Option<&'static str> {
+        let holdings = &self.devices[letter.to];
+        let opened_for = self.opened_for.get(&letter.session).copied().flatten();
+        if holdings.has_dropped(&letter.session) {
+            Some("its session was dropped")
+        } else if !holdings.knows(letter)
+            && opened_for.is_some_and(|generation| generation < holdings.generation)
+        {
+            Some("its pre key was dropped in a restore")
+        } else {
+            None
         }
     }
 
@@ -187,8 +236,8 @@ impl Model {
 
     /// An old copy of a device is put back, and the library is told: its sessions and pre keys are dropped.
     pub(super) fn is_restored(&mut self, device: usize, copy: Holdings) {
-        let generation = self.devices[device].generation + 1;
-        self.devices[device] = copy.restored(generation);
+        let before = std::mem::take(&mut self.devices[device]);
+        self.devices[device] = copy.restored(before);
     }
 
     /// An old copy of a device is put back: nothing can be said any more of any session it ever had.
