@@ -167,12 +167,7 @@ pub fn at_part_of_effects<S: Storage>(
         .enumerate()
         .map(|(number, tale)| tell(1 + number, tale, None))
         .collect();
-    let kinds: BTreeSet<_> = plain.iter().flat_map(|told| &told.kinds).collect();
-    assert_eq!(
-        kinds.len(),
-        KINDS,
-        "only these kinds of effects are played: {kinds:?}"
-    );
+    assert_all_kinds(&plain);
     let mut strikes: Vec<(usize, Strike)> = Vec::new();
     for (number, told) in plain.iter().enumerate() {
         strikes.extend(possible(told).map(|strike| (number, strike)));
@@ -206,6 +201,16 @@ pub fn at_part_of_effects<S: Storage>(
         faults: strikes.len(),
         possible,
     }
+}
+
+/// Every kind of effect has its turn in some tale.
+fn assert_all_kinds(plain: &[Told]) {
+    let kinds: BTreeSet<_> = plain.iter().flat_map(|told| &told.kinds).collect();
+    assert_eq!(
+        kinds.len(),
+        KINDS,
+        "only these kinds of effects are played: {kinds:?}"
+    );
 }
 
 /// Every fault that can strike, of what was told without one.

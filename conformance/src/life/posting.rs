@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use omemo_sansio::protocol::Incoming;
 use omemo_sansio::{BareJid, DeviceId, EncryptedMessage, IncomingMessage, Namespace};
 use omemo_storage::Storage;
 
@@ -36,22 +37,9 @@ impl<S: Storage> World<'_, S> {
                     continue;
                 };
                 let parsed = protocol.parse(&element.data).expect("what leaves can be read");
-                let key_exchange = parsed.key_exchange;
-                let session = match &key_exchange {
-                    Some(key_exchange) => Some(key_exchange.base_key),
-                    None => self.model.live(from, to, &message.namespace),
-                };
-                let Some(session) = session else {
+                let Some(letter) = self.letter([from, to], &message.namespace, parsed) else {
                     self.finds(|| "a device writes in a session that it cannot have".to_owned());
                     return;
-                };
-                let letter = Letter {
-                    from,
-                    to,
-                    namespace: message.namespace.clone(),
-                    session,
-                    header: *parsed.message.header(),
-                    key_exchange,
                 };
                 if let Some(what) = self.model.is_written_wrongly(&letter)
                     && !self.devices[from].adrift
@@ -67,7 +55,7 @@ impl<S: Storage> World<'_, S> {
                 if let Err(twice) = &reused
                     && twice.element == *element
                     && !self.devices[from].adrift
-                    && !self.model.is_tainted(&session)
+                    && !self.model.is_tainted(&letter.session)
                 {
                     self.finds(|| twice.to_string());
                 }
@@ -82,6 +70,22 @@ impl<S: Storage> World<'_, S> {
                 }));
             }
         }
+    }
+
+    /// What one device writes to another, and in which session; `None` if it can have none.
+    fn letter(&self, [from, to]: [usize; 2], namespace: &Namespace, written: Incoming) -> Option<Letter> {
+        let session = match &written.key_exchange {
+            Some(key_exchange) => Some(key_exchange.base_key),
+            None => self.model.live(from, to, namespace),
+        };
+        Some(Letter {
+            from,
+            to,
+            namespace: namespace.clone(),
+            session: session?,
+            header: *written.message.header(),
+            key_exchange: written.key_exchange,
+        })
     }
 
     /// Another text; returns its number. An empty message has no letters.

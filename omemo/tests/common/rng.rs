@@ -1,4 +1,8 @@
 //! Randomness of the clients of a test.
+#![allow(
+    unreachable_pub,
+    reason = "some tests have it within a module, others at their root"
+)]
 
 use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
