@@ -73,6 +73,12 @@ pub(crate) fn is_within_a_transaction(error: &Error) -> bool {
         .is_some_and(|error| error.message() == WITHIN_A_TRANSACTION)
 }
 
+/// Whether somebody else held the database.
+pub(crate) fn is_busy(failed: &StorageError) -> bool {
+    let source = std::error::Error::source(failed).and_then(|source| source.downcast_ref::<Error>());
+    source.and_then(primary_code) == Some(code::BUSY)
+}
+
 pub(crate) fn is_read_only(error: &Error) -> bool {
     primary_code(error) == Some(code::READONLY)
 }

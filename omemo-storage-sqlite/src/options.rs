@@ -2,16 +2,20 @@
 
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use omemo_storage::{ErrorKind, StorageError};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use tokio::time::sleep;
 
-use crate::error::error;
+use crate::error::{error, is_busy};
 use crate::marks::Marks;
 use crate::runtime::within;
 use crate::{SqliteStorage, schema};
+
+/// Before a database that others hold is set up again.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How a database is opened. [`SqliteStorage::open`] does with the defaults.
 ///
@@ -161,12 +165,31 @@ impl SqliteOptions {
         within(async move {
             let pool = self.pool();
             let mut connection = pool.acquire().await.map_err(error)?;
-            switch_to_wal(&mut connection).await?;
-            prepare(&mut connection, self.durability).await?;
-            let marks = self.marks(&mut connection).await?;
+            let marks = self.set_up_patiently(&mut connection).await?;
             Ok(SqliteStorage::new(pool, Some(connection), marks))
         })
         .await
+    }
+
+    /// Where two would wait for each other, as when both switch the journal mode of a new database, SQLite refuses one of
+    /// them at once, whatever the time that it may wait.
+    async fn set_up_patiently(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Option<Marks>, StorageError> {
+        let begun = Instant::now();
+        loop {
+            match self.set_up(connection).await {
+                Err(failed) if is_busy(&failed) && begun.elapsed() < self.busy_timeout => sleep(PAUSE).await,
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn set_up(&self, connection: &mut SqliteConnection) -> Result<Option<Marks>, StorageError> {
+        switch_to_wal(connection).await?;
+        prepare(connection, self.durability).await?;
+        self.marks(connection).await
     }
 
     async fn marks(&self, connection: &mut SqliteConnection) -> Result<Option<Marks>, StorageError> {
