@@ -187,6 +187,15 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_others_hold_is_told_from_others() {
+        const SQLITE_BUSY_SNAPSHOT: i32 = 5 | (2 << 8);
+        assert!(is_busy(&error(fake(5))));
+        assert!(is_busy(&error(fake(SQLITE_BUSY_SNAPSHOT))));
+        assert!(!is_busy(&error(fake(14))));
+        assert!(!is_busy(&error(Error::PoolTimedOut)));
+    }
+
+    #[test]
     fn refusals_are_certain() {
         let kinds = [
             (5, ErrorKind::Unavailable),

@@ -19,7 +19,7 @@ const LAST_DAY: u64 = 26 * DAY;
 const MAX_WAIT: u8 = 12;
 
 impl<S: Storage> World<'_, S> {
-    /// An event happens, five seconds after the one before.
+    /// An event happens, five seconds after the one before. An arm for each kind of event: hence its length.
     pub(super) fn happens(&mut self, event: Event) {
         self.set_clock(self.now + 5);
         match event {
