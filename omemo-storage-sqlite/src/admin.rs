@@ -4,6 +4,7 @@ use omemo_storage::{AccountId, Cursor, Page, RecordInfo, StorageError};
 use sqlx::{Row, SqliteConnection};
 
 use crate::error::{corrupt, error, error_of_write};
+use crate::framed::LENGTHS;
 use crate::load::{key, revision};
 
 /// Leaps from each account to the next in the index, without reading the records between.
@@ -17,7 +18,7 @@ const ACCOUNTS: &str = "\
     SELECT account FROM listed WHERE account IS NOT NULL LIMIT ?2";
 
 const RECORDS: &str = "\
-    SELECT partition, item, revision, length(value)
+    SELECT partition, item, revision, length(framed) - ?5
     FROM omemo_record
     WHERE account = ?1 AND (partition, item) > (?2, ?3)
     ORDER BY partition, item
@@ -60,6 +61,7 @@ pub(crate) async fn records(
         .bind(partition)
         .bind(item)
         .bind(one_more(limit))
+        .bind(LENGTHS as i64)
         .fetch_all(connection)
         .await
         .map_err(error)?;

@@ -1,15 +1,16 @@
 //! Applying a batch with one statement, whatever its size.
 
-use omemo_storage::{AccountId, Batch, Committed, Key, StorageError, Write};
+use omemo_storage::{AccountId, Batch, Committed, Key, StorageError, Value, Write};
 use sqlx::SqliteConnection;
 
 use crate::error::{error_of_write, is_conflict};
+use crate::framed::{self, LENGTHS};
 use crate::jsonb::Jsonb;
 
-/// A trigger does the work; see `migrations/0003_fewer_searches.sql`.
+/// A trigger does the work; see `migrations/0003_fewer_searches.sql` and `0004_framed_values.sql`.
 const COMMIT: &str = "\
     INSERT INTO omemo_batch \
-        (account, id, expected, revisions, changed, changed_at, added, added_at, bytes, deleted, last) \
+        (account, id, expected, revisions, changed, changed_at, added, added_at, framed_bytes, deleted, last) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT max(rowid) FROM omemo_record))";
 
 pub(crate) async fn commit(
@@ -81,14 +82,14 @@ impl Parameters {
             match (&stake.write, stake.expected) {
                 (Write::Put(value), Some(revision)) => {
                     let bytes = &mut parameters.bytes;
-                    parameters.changed.put(key, bytes.len(), value.len());
+                    parameters.changed.put(key, bytes.len(), value);
                     bytes.extend_from_slice(revision.as_bytes());
-                    bytes.extend_from_slice(value.as_bytes());
+                    framed::append(bytes, key, value);
                 }
                 (Write::Put(value), None) => {
                     let bytes = &mut parameters.bytes;
-                    parameters.added.put(key, bytes.len(), value.len());
-                    bytes.extend_from_slice(value.as_bytes());
+                    parameters.added.put(key, bytes.len(), value);
+                    framed::append(bytes, key, value);
                 }
                 (Write::Keep | Write::Delete, Some(revision)) => {
                     entry(&mut parameters.expected, key);
@@ -112,10 +113,10 @@ impl Puts {
         }
     }
 
-    fn put(&mut self, key: &Key, at: usize, length: usize) {
+    fn put(&mut self, key: &Key, at: usize, value: &Value) {
         entry(&mut self.entries, key);
         self.places.extend(digits::<10>(at + 1));
-        self.places.extend(digits::<7>(length));
+        self.places.extend(digits::<7>(LENGTHS + value.len()));
     }
 }
 
@@ -124,10 +125,10 @@ fn entry(object: &mut Jsonb, key: &Key) {
     object.text(key.item.as_str());
 }
 
-/// How many bytes a write takes at most, the revision before it included.
+/// How many bytes a write takes at most, the revision and the lengths before it included.
 fn room(write: &Write) -> usize {
     match write {
-        Write::Put(value) => 16 + value.len(),
+        Write::Put(value) => 16 + LENGTHS + value.len(),
         Write::Keep | Write::Delete => 0,
     }
 }

@@ -1,28 +1,41 @@
-//! Pairs of names in SQLite's binary JSON, which it walks without parsing: <https://sqlite.org/jsonb.html>.
+//! Names, and pairs of them, in SQLite's binary JSON, which it walks without parsing: <https://sqlite.org/jsonb.html>.
 
 const TEXT: u8 = 10;
+const ARRAY: u8 = 11;
 const OBJECT: u8 = 12;
 
-/// How many bytes the object's own header has: its kind, and the length in four bytes. SQLite takes more than are needed.
+/// How many bytes the header of the whole has: its kind, and the length in four bytes. SQLite takes more than are needed.
 const FRONT: usize = 5;
 
 /// How many bytes an entry has, about.
 const ENTRY: usize = 80;
 
-/// An object of texts, being written. Keys may be there several times.
-pub(crate) struct Jsonb(Vec<u8>);
+/// An array or an object of texts, being written. Keys may be there several times.
+pub(crate) struct Jsonb {
+    kind: u8,
+    json: Vec<u8>,
+}
 
 impl Jsonb {
-    /// An object with room for so many entries.
-    pub(crate) fn object(entries: usize) -> Self {
-        let mut json = Vec::with_capacity(FRONT + entries * ENTRY);
-        json.extend([0; FRONT]);
-        Self(json)
+    /// An array with room for so many entries.
+    pub(crate) fn array(entries: usize) -> Self {
+        Self::begin(ARRAY, entries)
     }
 
-    /// Adds a text: the key or the value of an entry, in turn.
+    /// An object with room for so many entries.
+    pub(crate) fn object(entries: usize) -> Self {
+        Self::begin(OBJECT, entries)
+    }
+
+    fn begin(kind: u8, entries: usize) -> Self {
+        let mut json = Vec::with_capacity(FRONT + entries * ENTRY);
+        json.extend([0; FRONT]);
+        Self { kind, json }
+    }
+
+    /// Adds a text: an entry of an array; of an object the key or the value of an entry, in turn.
     pub(crate) fn text(&mut self, text: &str) {
-        let Self(json) = self;
+        let json = &mut self.json;
         // The kind in the low half of a byte; in the high half the length, or how many bytes of length follow.
         match u8::try_from(text.len()) {
             Ok(length @ 0..=11) => json.push(length << 4 | TEXT),
@@ -35,16 +48,16 @@ impl Jsonb {
         json.extend_from_slice(text.as_bytes());
     }
 
-    /// Adds the entries of another object.
+    /// Adds the entries of another of the same kind.
     pub(crate) fn append(&mut self, other: &Self) {
-        self.0.extend(other.0.iter().skip(FRONT));
+        self.json.extend(other.json.iter().skip(FRONT));
     }
 
     /// The finished JSON, or nothing if there are no entries: SQLite walks a NULL too.
     pub(crate) fn finish(self) -> Option<Vec<u8>> {
-        let Self(mut json) = self;
+        let Self { kind, mut json } = self;
         let length = four_bytes(json.len() - FRONT);
-        let header = [14 << 4 | OBJECT].into_iter().chain(length);
+        let header = [14 << 4 | kind].into_iter().chain(length);
         json.iter_mut().zip(header).for_each(|(to, from)| *to = from);
         (json.len() > FRONT).then_some(json)
     }

@@ -65,6 +65,7 @@ mod admin;
 mod alone;
 mod commit;
 mod error;
+mod framed;
 mod jsonb;
 mod lease;
 mod load;

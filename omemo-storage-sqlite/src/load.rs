@@ -1,153 +1,176 @@
-//! Answering a query with one statement that gives one row, whatever it asks for.
+//! Answering a query with one statement that gives two rows, whatever it asks for.
 //!
-//! sqlx hands rows over from another thread one by one, and that costs more than finding them. So SQLite joins all
-//! records into one text, and we take it apart.
+//! sqlx hands rows over from another thread one by one, and that costs more than finding them. So SQLite joins the
+//! records into texts, and we take those apart.
+
+use std::collections::btree_set;
 
 use omemo_storage::{AccountId, Key, Name, Query, Record, Revision, Snapshot, StorageError, Value};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use crate::error::{corrupt, error};
+use crate::framed::{LENGTHS, Lengths};
 use crate::jsonb::Jsonb;
 
-/// `?2` is an object with an entry for each that is asked for: its partition and its item, or an empty text for all items.
-/// Every text is at least the empty one and less than any blob.
+/// `?2` is an array of the partitions that are asked for whole, `?3` an object of other records: their partitions, and their
+/// items. What is found for each is joined by itself, in the order of what is asked for.
 ///
-/// Of each record the answer has a number in decimal with a space after it, since each number costs as much as finding a
-/// record: from the highest bits on the entry that asked for it; the length of the item in bytes, 13 bits; and that of the
-/// value, 26 bits. Then come the bytes of item, revision and value. In a database in UTF-8, a text has the bytes of the
-/// blobs it was joined from.
+/// In a database in UTF-8, a text has the bytes of the blobs it was joined from. It is two rows and not two columns, since
+/// SQLite copies the result of a subquery once more.
 pub(crate) const LOAD: &str = "\
-    SELECT CAST(
-        group_concat(
-            ((wanted.rowid << 39) | (octet_length(record.item) << 26) | octet_length(record.value)) || ' '
-                || record.item || record.revision || record.value,
-            ''
-        ) AS BLOB
-    )
+    SELECT CAST(group_concat(record.revision || record.framed || record.partition || record.item, '') AS BLOB)
     FROM json_each(?2) AS wanted
     CROSS JOIN omemo_record AS record
         ON record.account = ?1
+        AND record.partition = wanted.value
+    UNION ALL
+    SELECT CAST(group_concat(record.revision || record.framed || record.partition || record.item, '') AS BLOB)
+    FROM json_each(?3) AS wanted
+    CROSS JOIN omemo_record AS record
+        ON record.account = ?1
         AND record.partition = wanted.key
-        AND record.item BETWEEN wanted.value AND iif(wanted.value = '', x'', wanted.value)";
+        AND record.item = wanted.value";
 
 pub(crate) async fn load(
     connection: &mut SqliteConnection,
     account: &AccountId,
     query: &Query,
 ) -> Result<Snapshot, StorageError> {
-    let wanted = wanted(query);
-    let row = sqlx::query(LOAD)
+    let mut partitions = Jsonb::array(query.partitions.len());
+    for partition in &query.partitions {
+        partitions.text(partition.as_str());
+    }
+    let mut records = Jsonb::object(query.records.len());
+    for key in others(query) {
+        records.text(key.partition.as_str());
+        records.text(key.item.as_str());
+    }
+    let rows = sqlx::query(LOAD)
         .bind(account.as_str())
-        .bind(parameter(&wanted))
-        .fetch_one(connection)
+        .bind(partitions.finish())
+        .bind(records.finish())
+        .fetch_all(connection)
         .await
         .map_err(error)?;
-    let bytes: Option<&[u8]> = row.try_get(0).map_err(error)?;
-    let mut records = Vec::with_capacity(wanted.len() * 2);
-    let mut joined = Joined {
-        wanted,
-        bytes: bytes.unwrap_or_default(),
-        first: None,
+    let [whole, single] = rows.as_slice() else {
+        return Err(torn());
     };
-    while !joined.bytes.is_empty() {
-        records.push(joined.record()?);
+
+    let mut found = Vec::with_capacity(query.partitions.len() * 2 + query.records.len());
+    let mut partitions = Partitions::of(query);
+    for part in Joined::of(whole)? {
+        let part = part?;
+        found.push((partitions.key(&part)?, part.record()?));
     }
-    Ok(Snapshot::new(records.into_iter().collect()))
+    let mut keys = others(query);
+    for part in Joined::of(single)? {
+        let part = part?;
+        let key = keys.find(|key| part.is_of(key)).ok_or_else(torn)?;
+        found.push((key.clone(), part.record()?));
+    }
+    Ok(Snapshot::new(found.into_iter().collect()))
 }
 
-/// A partition, and one item of it unless all are asked for.
-type Wanted<'a> = (&'a Name, Option<&'a Name>);
-
-/// Everything that is asked for. Records of a partition that is asked for whole are not asked for again.
-fn wanted(query: &Query) -> Vec<Wanted<'_>> {
-    let partitions = query.partitions.iter().map(|partition| (partition, None));
+/// The records that are asked for beside whole partitions.
+fn others(query: &Query) -> impl Iterator<Item = &Key> {
     let records = query.records.iter();
-    let records = records.filter(|key| !query.partitions.contains(&key.partition));
-    partitions
-        .chain(records.map(|key| (&key.partition, Some(&key.item))))
-        .collect()
+    records.filter(|key| !query.partitions.contains(&key.partition))
 }
 
-fn parameter(wanted: &[Wanted<'_>]) -> Option<Vec<u8>> {
-    let mut object = Jsonb::object(wanted.len());
-    for (partition, item) in wanted {
-        object.text(partition.as_str());
-        object.text(item.map_or("", Name::as_str));
+/// The parts of one record.
+struct Part<'a> {
+    revision: &'a [u8],
+    value: &'a [u8],
+    partition: &'a [u8],
+    item: &'a [u8],
+}
+
+impl Part<'_> {
+    fn is_of(&self, key: &Key) -> bool {
+        self.partition == key.partition.as_str().as_bytes() && self.item == key.item.as_str().as_bytes()
     }
-    object.finish()
+
+    fn record(&self) -> Result<Record, StorageError> {
+        Ok(Record {
+            revision: revision(self.revision)?,
+            value: Value::from(self.value.to_vec()),
+        })
+    }
 }
 
 /// Records that were joined, being taken apart.
-struct Joined<'a> {
-    wanted: Vec<Wanted<'a>>,
-    bytes: &'a [u8],
+struct Joined<'a>(&'a [u8]);
+
+impl<'a> Joined<'a> {
+    fn of(row: &'a SqliteRow) -> Result<Self, StorageError> {
+        let bytes: Option<&[u8]> = row.try_get(0).map_err(error)?;
+        Ok(Self(bytes.unwrap_or_default()))
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn part(&mut self) -> Option<Part<'a>> {
+        let revision = self.take(16)?;
+        let lengths = Lengths::parse(*self.take(LENGTHS)?.as_array()?);
+        Some(Part {
+            revision,
+            value: self.take(lengths.value)?,
+            partition: self.take(lengths.partition)?,
+            item: self.take(lengths.item)?,
+        })
+    }
+}
+
+impl<'a> Iterator for Joined<'a> {
+    type Item = Result<Part<'a>, StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.0.is_empty()).then(|| self.part().ok_or_else(torn))
+    }
+}
+
+/// The names of records in partitions that were asked for whole.
+struct Partitions<'a> {
+    /// Those whose records are still to come, in that order.
+    wanted: btree_set::Iter<'a, Name>,
+    current: Option<&'a Name>,
     /// The item of the first record: partitions that are alike hold one of the same name.
     first: Option<Name>,
 }
 
-impl<'a> Joined<'a> {
-    /// Which entry, and how long item and value are.
-    fn numbers(&mut self) -> Result<[usize; 3], StorageError> {
-        let joined = self.number()?;
-        let part = |number: u64| usize::try_from(number).map_err(|_| torn());
-        Ok([
-            part(joined >> 39)?,
-            part(joined >> 26 & 0x1fff)?,
-            part(joined & 0x3ff_ffff)?,
-        ])
+impl<'a> Partitions<'a> {
+    fn of(query: &'a Query) -> Self {
+        let mut wanted = query.partitions.iter();
+        let current = wanted.next();
+        Self {
+            wanted,
+            current,
+            first: None,
+        }
     }
 
-    /// A number in decimal, and the space after it.
-    fn number(&mut self) -> Result<u64, StorageError> {
-        let mut number = 0_u64;
-        loop {
-            match self.bytes.split_first().ok_or_else(torn)? {
-                (b' ', rest) => {
-                    self.bytes = rest;
-                    return Ok(number);
-                }
-                (digit @ b'0'..=b'9', rest) => {
-                    let shifted = number.checked_mul(10).ok_or_else(torn)?;
-                    number = shifted.checked_add(u64::from(digit - b'0')).ok_or_else(torn)?;
-                    self.bytes = rest;
-                }
-                _ => return Err(torn()),
+    fn key(&mut self, part: &Part<'_>) -> Result<Key, StorageError> {
+        let partition = loop {
+            match self.current {
+                Some(name) if name.as_str().as_bytes() == part.partition => break name.clone(),
+                Some(_) => self.current = self.wanted.next(),
+                None => return Err(torn()),
             }
-        }
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a [u8], StorageError> {
-        let (taken, rest) = self.bytes.split_at_checked(length).ok_or_else(torn)?;
-        self.bytes = rest;
-        Ok(taken)
-    }
-
-    fn item(&mut self, length: usize) -> Result<Name, StorageError> {
-        let bytes = self.take(length)?;
-        if let Some(first) = &self.first
-            && first.as_str().as_bytes() == bytes
-        {
-            return Ok(first.clone());
-        }
-        let text = std::str::from_utf8(bytes).map_err(not_a_name)?;
-        let item = Name::new(text).map_err(not_a_name)?;
-        if self.first.is_none() {
-            self.first = Some(item.clone());
-        }
-        Ok(item)
-    }
-
-    fn record(&mut self) -> Result<(Key, Record), StorageError> {
-        let [entry, item, value] = self.numbers()?;
-        let item = self.item(item)?;
-        let (partition, _) = self.wanted.get(entry).ok_or_else(torn)?;
-        let partition = (*partition).clone();
-        let record = Record {
-            revision: revision(self.take(16)?)?,
-            value: Value::from(self.take(value)?.to_vec()),
         };
-        Ok((Key { partition, item }, record))
+        let item = match &self.first {
+            Some(first) if first.as_str().as_bytes() == part.item => first.clone(),
+            _ => {
+                let text = std::str::from_utf8(part.item).map_err(not_a_name)?;
+                Name::new(text).map_err(not_a_name)?
+            }
+        };
+        self.first.get_or_insert_with(|| item.clone());
+        Ok(Key { partition, item })
     }
 }
 
@@ -180,7 +203,7 @@ mod tests {
     use super::LOAD;
     use crate::schema;
 
-    /// Whatever is asked for, the records are searched by the index, and the list is what is walked.
+    /// Whatever is asked for, the records are searched by the index, and the lists are what is walked.
     #[tokio::test]
     async fn load_uses_the_index() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
@@ -192,12 +215,17 @@ mod tests {
             .iter()
             .map(|row| row.get("detail"))
             .collect();
-        let searches: Vec<&String> = plan
+        let searches: Vec<&str> = plan
             .iter()
-            .filter(|step| step.contains("SEARCH record"))
+            .filter_map(|step| {
+                step.strip_prefix("SEARCH record USING INDEX sqlite_autoindex_omemo_record_1 ")
+            })
             .collect();
-        assert_eq!(searches.len(), 1, "{plan:#?}");
-        assert!(searches[0].ends_with("(account=? AND partition=? AND item>? AND item<?)"));
+        let expected = [
+            "(account=? AND partition=?)",
+            "(account=? AND partition=? AND item=?)",
+        ];
+        assert_eq!(searches, expected, "{plan:#?}");
         assert!(!plan.iter().any(|step| step.contains("SCAN record")));
     }
 }

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_records.sql"),
     include_str!("../migrations/0002_marks.sql"),
     include_str!("../migrations/0003_fewer_searches.sql"),
+    include_str!("../migrations/0004_framed_values.sql"),
 ];
 
 /// Brings the schema to the newest version. Whoever holds the write lock migrates; others wait for it, and find the

@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use common::{account, batch, key, put, value};
-use omemo_storage::{Committed, ErrorKind, Retry, Storage, StorageError, Value};
+use omemo_storage::{Committed, ErrorKind, Name, Query, Retry, Storage, StorageError, Value};
 use omemo_storage_sqlite::{SqliteOptions, SqliteStorage};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Executor, SqliteConnection, SqlitePool};
@@ -94,6 +94,39 @@ async fn schema_that_was_tampered_with() {
         .unwrap();
     let error = value(&storage, &key("p", "i")).await.unwrap_err();
     assert_error(&error, ErrorKind::Corrupt, "refused");
+}
+
+/// What its lengths say of a record is not believed.
+#[tokio::test]
+async fn lengths_that_were_tampered_with() {
+    // Too much of the partition, of the item, too little and too much of the value; and fewer bytes than lengths have.
+    for lengths in [
+        "x'0002000100000005'",
+        "x'0001000200000005'",
+        "x'0001000100000004'",
+        "x'00010001ffffffff'",
+        "x'0001'",
+        "x''",
+    ] {
+        let (directory, storage) = common::open().await;
+        put(&storage, &key("p", "i"), None, "value").await;
+        assert_eq!(
+            value(&storage, &key("p", "i")).await.unwrap().as_deref(),
+            Some("value")
+        );
+        let change = format!("UPDATE omemo_record SET framed = CAST({lengths} || substr(framed, 9) AS BLOB)");
+        connect(&directory)
+            .await
+            .execute(sqlx::AssertSqlSafe(change))
+            .await
+            .unwrap();
+        let mut whole = Query::new();
+        whole.partitions.insert(Name::new("p").unwrap());
+        let error = storage.load(&account(), &whole).await.unwrap_err();
+        assert_error(&error, ErrorKind::Corrupt, "lengths");
+        let error = value(&storage, &key("p", "i")).await.unwrap_err();
+        assert_error(&error, ErrorKind::Corrupt, "lengths");
+    }
 }
 
 #[tokio::test]
