@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
 
+use crate::trust::TrustLevel;
 use crate::{BareJid, Namespace, Timestamp};
 
 /// Why a record cannot be read.
@@ -156,10 +157,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, RecordError> {
+    /// Bytes, prefixed by their length.
+    fn prefixed(&mut self) -> Result<&'a [u8], RecordError> {
         let length = self.length()?;
-        let bytes = self.take(length)?;
-        core::str::from_utf8(bytes).map_err(|_| RecordError::Invalid("text"))
+        self.take(length)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, RecordError> {
+        text(self.prefixed()?)
     }
 
     pub(crate) fn jid(&mut self) -> Result<BareJid, RecordError> {
@@ -167,7 +172,16 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn namespace(&mut self) -> Result<Namespace, RecordError> {
-        Namespace::stored(self.text()?).ok_or(RecordError::Invalid("namespace"))
+        let name = self.prefixed()?;
+        Namespace::known(name).map_or_else(
+            || Namespace::stored(text(name)?).ok_or(RecordError::Invalid("namespace")),
+            Ok,
+        )
+    }
+
+    pub(crate) fn trust_level(&mut self) -> Result<TrustLevel, RecordError> {
+        let name = self.prefixed()?;
+        TrustLevel::known(name).map_or_else(|| text(name).map(TrustLevel::stored), Ok)
     }
 
     pub(crate) fn finish(self) -> Result<(), RecordError> {
@@ -177,4 +191,8 @@ impl<'a> Reader<'a> {
             Err(RecordError::Trailing)
         }
     }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, RecordError> {
+    core::str::from_utf8(bytes).map_err(|_| RecordError::Invalid("text"))
 }

@@ -155,7 +155,7 @@ impl Stored for Contact {
         })?;
         let trust = map(&mut reader, |reader| {
             let key = PublicKey::from_bytes(reader.array()?);
-            Ok((key, TrustLevel::stored(reader.text()?)))
+            Ok((key, reader.trust_level()?))
         })?;
         let relisted = if version >= 2 {
             map(&mut reader, |reader| {

@@ -92,9 +92,14 @@ pub(crate) fn session(jid: &BareJid, namespace: &Namespace, device: DeviceId) ->
 
 /// The item of the session with a device, in the partition of its account.
 pub(crate) fn session_item(namespace: &Namespace, device: DeviceId) -> String {
-    let mut item = String::with_capacity(namespace.as_str().len() + 20);
+    const KIND: &str = "session/";
+    // Of the digits of a device id there are ten at most.
+    let mut item = String::with_capacity(KIND.len() + namespace.as_str().len() + 1 + 10);
+    item.push_str(KIND);
+    item.push_str(namespace.as_str());
+    item.push('/');
     // Writing to a string does not fail.
-    let _ = write!(item, "session/{namespace}/{device}");
+    let _ = write!(item, "{device}");
     item
 }
 

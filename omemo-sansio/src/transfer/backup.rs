@@ -99,7 +99,7 @@ impl Backup {
             let mut levels = BTreeMap::new();
             for _ in 0..reader.length()? {
                 let key = PublicKey::from_bytes(reader.array()?);
-                levels.insert(key, TrustLevel::stored(reader.text()?));
+                levels.insert(key, reader.trust_level()?);
             }
             trust.insert(jid, levels);
         }

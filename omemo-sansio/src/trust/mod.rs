@@ -40,8 +40,8 @@ impl TrustLevel {
             .then_some(Self(Cow::Borrowed(name)))
     }
 
-    /// A level read from a record.
-    pub(crate) fn stored(name: &str) -> Self {
+    /// One of the levels that have names here.
+    pub(crate) fn known(name: &[u8]) -> Option<Self> {
         [
             Self::TRUSTED,
             Self::BLINDLY_TRUSTED,
@@ -49,8 +49,12 @@ impl TrustLevel {
             Self::DISTRUSTED,
         ]
         .into_iter()
-        .find(|known| known.as_str() == name)
-        .unwrap_or_else(|| Self(Cow::Owned(name.into())))
+        .find(|known| known.as_str().as_bytes() == name)
+    }
+
+    /// A level read from a record.
+    pub(crate) fn stored(name: &str) -> Self {
+        Self::known(name.as_bytes()).unwrap_or_else(|| Self(Cow::Owned(name.into())))
     }
 
     /// The name.

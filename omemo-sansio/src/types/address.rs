@@ -116,14 +116,20 @@ impl Namespace {
     /// The longest in bytes that a record may name, so that every record's name can hold one beside a JID.
     const LONGEST_STORED: usize = 256;
 
+    /// One of the namespaces that have names here. It is asked of each contact of each message, so nothing else is asked first.
+    pub(crate) fn known(text: &[u8]) -> Option<Self> {
+        [Self::OMEMO_2, Self::LEGACY]
+            .into_iter()
+            .find(|known| known.as_str().as_bytes() == text)
+    }
+
     /// A namespace read from a record or from a record's name; `None` if it is none, since no record of its protocol could
     /// be named.
     pub(crate) fn stored(text: &str) -> Option<Self> {
-        let known = [Self::OMEMO_2, Self::LEGACY]
-            .into_iter()
-            .find(|known| known.as_str() == text);
-        let possible = (1..=Self::LONGEST_STORED).contains(&text.len()) && !text.contains(['\0', '/']);
-        known.or_else(|| possible.then(|| Self(Cow::Owned(text.into()))))
+        Self::known(text.as_bytes()).or_else(|| {
+            let possible = (1..=Self::LONGEST_STORED).contains(&text.len()) && !text.contains(['\0', '/']);
+            possible.then(|| Self(Cow::Owned(text.into())))
+        })
     }
 
     /// The namespace as text.
