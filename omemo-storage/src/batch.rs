@@ -100,14 +100,13 @@ impl Batch {
         }
     }
 
-    /// A batch with the same id that does nothing yet: for a wrapper, to fill it with what it makes of this one. Its
-    /// bounds are wider by [`WRAPPER_BYTES`] and [`WRAPPER_RECORDS`] than those of this batch, so that whoever calls the
-    /// wrapper has the same bounds as without it.
-    pub fn wrapping(&self) -> Self {
+    /// A batch with the same id of all these: for a wrapper, of what it makes of this one. It is made in the least time where
+    /// they are in order. Its bounds are wider by [`WRAPPER_BYTES`] and [`WRAPPER_RECORDS`] than those of this batch, so that
+    /// whoever calls the wrapper has the same bounds as without it.
+    pub fn wrapping(&self, stakes: impl IntoIterator<Item = (Key, Stake)>) -> Self {
         Self {
-            id: self.id,
-            stakes: BTreeMap::new(),
             wrappings: self.wrappings.saturating_add(1),
+            ..Self::of(self.id, stakes)
         }
     }
 

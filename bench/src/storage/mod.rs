@@ -22,7 +22,7 @@ pub(crate) struct Group {
 }
 
 /// All of them, in the order that they are measured.
-pub(crate) const GROUPS: [Group; 8] = [
+pub(crate) const GROUPS: [Group; 9] = [
     embedded::SENDS,
     embedded::COMMITS_ALONE,
     page::PAGE,
@@ -30,6 +30,7 @@ pub(crate) const GROUPS: [Group; 8] = [
     redis::GROUP,
     sealed::SQLITE,
     sealed::POSTGRES,
+    sealed::REDIS,
     embedded::CACHED,
 ];
 

@@ -10,7 +10,7 @@ use super::race::{Guarded, Race};
 use super::sender::Sender;
 use super::{Group, MANY, Prepared, Wanted, embedded};
 use crate::measure::{Failure, Item};
-use crate::servers::{Postgres, random};
+use crate::servers::{Postgres, Redis, random};
 
 pub(super) const SQLITE: Group = Group {
     names: &SQLITE_NAMES,
@@ -20,6 +20,11 @@ pub(super) const SQLITE: Group = Group {
 pub(super) const POSTGRES: Group = Group {
     names: &POSTGRES_NAMES,
     prepare: on_postgres,
+};
+
+pub(super) const REDIS: Group = Group {
+    names: &REDIS_NAMES,
+    prepare: on_redis,
 };
 
 /// A commit of a hundred records, a load of a hundred partitions, a message to a hundred devices.
@@ -35,6 +40,12 @@ const POSTGRES_NAMES: Names = [
     "sealed_postgres_commit_100",
     "sealed_postgres_load_100",
     "sealed_postgres_send_100",
+];
+
+const REDIS_NAMES: Names = [
+    "sealed_redis_commit_100",
+    "sealed_redis_load_100",
+    "sealed_redis_send_100",
 ];
 
 /// The ciphers are faster than what is around them.
@@ -63,6 +74,18 @@ fn on_postgres(wanted: &Wanted<'_>) -> Result<Prepared, Failure> {
     for schema in schemas.iter().take(number.get()) {
         schema.execute("VACUUM ANALYZE $.omemo_record")?;
     }
+    Ok(Prepared::of(items))
+}
+
+fn on_redis(wanted: &Wanted<'_>) -> Result<Prepared, Failure> {
+    let servers: Rc<[Redis; 4]> =
+        Rc::new([Redis::start()?, Redis::start()?, Redis::start()?, Redis::start()?]);
+    let number = std::cell::Cell::new(0);
+    let open = |_: &str| {
+        let server = servers.get(number.replace(number.get() + 1));
+        server.ok_or("there are four servers")?.open()
+    };
+    let items = items(wanted, REDIS_NAMES, &open, &servers)?;
     Ok(Prepared::of(items))
 }
 

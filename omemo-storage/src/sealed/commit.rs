@@ -6,8 +6,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::{
-    AccountId, Batch, Committed, Companion, CompanionError, ErrorKind, Key, Storage, StorageError,
-    Transactional, Value, WRAPPER_RECORDS, Write,
+    AccountId, Batch, Committed, Companion, CompanionError, ErrorKind, Stake, Storage, StorageError,
+    Transactional, WRAPPER_RECORDS, Write,
 };
 
 use super::cipher::NONCE;
@@ -210,25 +210,26 @@ fn seal(
         let names = batch.stakes().map(|(key, _)| hasher.key(key));
         names.collect::<Result<Vec<_>, _>>()
     })?;
-    let mut sealed = batch.wrapping();
-    sealed.expect(key_record()?, keys.revision());
-    let mut values: Vec<(&Key, Key, &Value, _)> = Vec::new();
-    for ((key, stake), hashed) in batch.stakes().zip(hashed) {
-        match &stake.write {
-            Write::Keep => sealed.expect(hashed, stake.expected),
-            Write::Delete => sealed.delete(hashed, stake.expected),
-            Write::Put(value) => values.push((key, hashed, value, stake.expected)),
-        }
-    }
-    if values.is_empty() {
-        return Ok(sealed);
-    }
-    let mut nonces = vec![0; values.len() * NONCE];
-    prf::fill(&mut nonces)?;
+    let mut stakes: Vec<_> = batch.stakes().zip(hashed).collect();
+    stakes.sort_unstable_by_key(|(_, hashed)| hashed.order);
+
     let mut sealer = Sealer::new(keys, account, batch.id().into())?;
-    for ((key, hashed, value, expected), nonce) in values.into_iter().zip(nonces.as_chunks().0) {
-        let value = sealer.seal(key, &hashed, value, nonce)?;
-        sealed.put(hashed, expected, value);
+    let mut nonces = vec![0; stakes.len() * NONCE];
+    prf::fill(&mut nonces)?;
+    let mut sealed = Vec::with_capacity(stakes.len() + 1);
+    for (((key, stake), hashed), nonce) in stakes.into_iter().zip(nonces.as_chunks().0) {
+        let (expected, hashed) = (stake.expected, hashed.key);
+        let write = match &stake.write {
+            Write::Keep => Write::Keep,
+            Write::Delete => Write::Delete,
+            Write::Put(value) => Write::Put(sealer.seal(key, &hashed, value, nonce)?),
+        };
+        sealed.push((hashed, Stake { expected, write }));
     }
-    Ok(sealed)
+    let unchanged = Stake {
+        expected: keys.revision(),
+        write: Write::Keep,
+    };
+    sealed.push((key_record()?, unchanged));
+    Ok(batch.wrapping(sealed))
 }

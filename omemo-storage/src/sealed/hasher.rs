@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{Key, Name, StorageError};
 
-use super::names::{HashedPartition, KEPT, Names};
+use super::names::{HashedKey, HashedPartition, KEPT, Names};
 
 /// From how many names on all are forgotten: 16,384, of a few hundred bytes each.
 const KEPT_NAMES: usize = 16_384;
@@ -26,7 +26,7 @@ struct Hashes {
 #[derive(Default)]
 struct OfAccount {
     partitions: HashMap<Name, HashedPartition>,
-    keys: HashMap<Key, Key>,
+    keys: HashMap<Key, HashedKey>,
 }
 
 impl HashedNames {
@@ -64,7 +64,7 @@ impl Hasher<'_> {
         Ok(hashed)
     }
 
-    pub(super) fn key(&mut self, key: &Key) -> Result<Key, StorageError> {
+    pub(super) fn key(&mut self, key: &Key) -> Result<HashedKey, StorageError> {
         if let Some(hashed) = self.known.keys.get(key) {
             return Ok(hashed.clone());
         }

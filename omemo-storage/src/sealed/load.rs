@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
-use crate::{AccountId, Name, Query, Snapshot, Storage, StorageError};
+use crate::{AccountId, Query, Snapshot, Storage, StorageError};
 
 use super::error::keys_keep_changing;
 use super::hasher::Hasher;
-use super::names::HashedPartition;
+use super::value::Expected;
 use super::{ATTEMPTS, Sealed};
 
 pub(super) async fn load<S: Storage>(
@@ -48,20 +48,26 @@ fn nothing(from_cache: bool) -> Snapshot {
     }
 }
 
-/// What the query asks for, by the names in the storage; and its partitions, by those names and by their own.
-fn hashed(
-    hasher: &mut Hasher<'_>,
-    query: &Query,
-) -> Result<(Query, Vec<(HashedPartition, Name)>), StorageError> {
+/// What the query asks for, by the names in the storage; and its partitions, in the order of those names.
+fn hashed(hasher: &mut Hasher<'_>, query: &Query) -> Result<(Query, Vec<Expected>), StorageError> {
     let mut partitions = Vec::with_capacity(query.partitions.len());
-    for name in &query.partitions {
-        partitions.push((hasher.partition(name)?, name.clone()));
+    for (rank, name) in query.partitions.iter().enumerate() {
+        partitions.push(Expected {
+            hashed: hasher.partition(name)?,
+            name: name.clone(),
+            rank,
+        });
     }
-    partitions.sort_unstable_by_key(|(hashed, _)| u128::from_be_bytes(hashed.hash));
+    partitions.sort_unstable_by_key(|expected| u128::from_be_bytes(expected.hashed.hash));
     let records = query.records.iter();
     let hashed = Query {
-        partitions: partitions.iter().map(|(hashed, _)| hashed.name.clone()).collect(),
-        records: records.map(|key| hasher.key(key)).collect::<Result<_, _>>()?,
+        partitions: partitions
+            .iter()
+            .map(|expected| expected.hashed.name.clone())
+            .collect(),
+        records: records
+            .map(|key| hasher.key(key).map(|hashed| hashed.key))
+            .collect::<Result<_, _>>()?,
     };
     Ok((hashed, partitions))
 }

@@ -25,6 +25,14 @@ pub(super) struct HashedPartition {
     pub(super) name: Name,
 }
 
+/// The hashes of a record's names.
+#[derive(Clone)]
+pub(super) struct HashedKey {
+    /// In the order of the names, and compared in less time.
+    pub(super) order: [u128; 2],
+    pub(super) key: Key,
+}
+
 impl Names {
     pub(super) fn new(key: &[u8; 32]) -> Self {
         let key = Prf::new(key);
@@ -48,11 +56,15 @@ impl Names {
         Ok(HashedPartition { hash, name })
     }
 
-    pub(super) fn item(&self, partition: &HashedPartition, item: &Name) -> Result<Key, StorageError> {
+    pub(super) fn item(&self, partition: &HashedPartition, item: &Name) -> Result<HashedKey, StorageError> {
         let hash = kept(&self.key, &[b"i", &partition.hash, item.as_str().as_bytes()]);
-        Ok(Key {
+        let key = Key {
             partition: partition.name.clone(),
             item: in_hex(&hash)?,
+        };
+        Ok(HashedKey {
+            order: [partition.hash, hash].map(u128::from_be_bytes),
+            key,
         })
     }
 }

@@ -3,14 +3,11 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::{
-    AccountId, Batch, Committed, Key, Name, Query, Record, Revision, Snapshot, Storage, StorageError,
-};
+use crate::{AccountId, Batch, Committed, Key, Query, Record, Revision, Snapshot, Storage, StorageError};
 
 use super::commit::commit_for_certain;
 use super::keys::{AccountKeys, key_record};
-use super::names::HashedPartition;
-use super::value::Opener;
+use super::value::{Expected, Opened as OpenedRecord, Opener};
 use super::{Sealed, key_query, key_record as wrapping, prf};
 
 impl<S: Storage> Sealed<S> {
@@ -59,12 +56,12 @@ pub(super) struct Opened {
 
 impl<S: Storage> Sealed<S> {
     /// Loads what a query asks for by hashed names, and the account's keys with it. `partitions` are those that are asked
-    /// for whole, in the order of their hashed names, with their own beside them.
+    /// for whole, in the order of their hashed names.
     pub(super) async fn load_opened(
         &self,
         account: &AccountId,
         mut query: Query,
-        partitions: &[(HashedPartition, Name)],
+        partitions: &[Expected],
     ) -> Result<Opened, StorageError> {
         let place = key_record()?;
         query.records.insert(place.clone());
@@ -103,17 +100,20 @@ impl<S: Storage> Sealed<S> {
 
 /// Opens every record of a snapshot of the storage inside but the key record.
 fn open(mut opener: Opener<'_>, sealed: Snapshot, place: &Key) -> Result<Snapshot, StorageError> {
-    // In the order of the hashed names; to sort them at once is cheaper than to find the place of each.
-    let mut records = Vec::with_capacity(sealed.records.len());
+    let mut records: Vec<OpenedRecord> = Vec::with_capacity(sealed.records.len());
     for (hashed, record) in sealed.records {
         if hashed != *place {
-            let last = records.last().map(|(key, _)| key);
+            let last = records.last().map(|last| &last.key);
             let opened = opener.open(&hashed, record, last)?;
             records.push(opened);
         }
     }
+    // They are in the order of the hashed names. To sort them at once, mostly by numbers, is less work than to find the place
+    // of each.
+    records.sort_unstable_by(OpenedRecord::compare);
+    let records = records.into_iter().map(|opened| (opened.key, opened.record));
     Ok(Snapshot {
-        records: records.into_iter().collect(),
+        records: records.collect(),
         from_cache: sealed.from_cache,
     })
 }

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use zeroize::Zeroizing;
 
@@ -98,16 +99,38 @@ pub(super) struct Opener<'a> {
     keys: &'a AccountKeys,
     place: Place<'a>,
     ciphers: BTreeMap<CipherId, Cipher>,
-    /// Partitions that may come, in the order of their hashed names, with their own beside them.
-    expected: &'a [(HashedPartition, Name)],
+    /// Partitions that may come, in the order of their hashed names.
+    expected: &'a [Expected],
+}
+
+/// A partition that was asked for whole.
+pub(super) struct Expected {
+    pub(super) hashed: HashedPartition,
+    pub(super) name: Name,
+    /// Its place in the order of the names.
+    pub(super) rank: usize,
+}
+
+/// A record that was opened.
+pub(super) struct Opened {
+    pub(super) key: Key,
+    pub(super) record: Record,
+    /// That of its partition, if that was asked for whole.
+    rank: Option<usize>,
+}
+
+impl Opened {
+    /// In the order of the names.
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        match (self.rank, other.rank) {
+            (Some(rank), Some(others)) if rank != others => rank.cmp(&others),
+            _ => self.key.cmp(&other.key),
+        }
+    }
 }
 
 impl<'a> Opener<'a> {
-    pub(super) fn new(
-        keys: &'a AccountKeys,
-        account: &'a AccountId,
-        expected: &'a [(HashedPartition, Name)],
-    ) -> Self {
+    pub(super) fn new(keys: &'a AccountKeys, account: &'a AccountId, expected: &'a [Expected]) -> Self {
         Self {
             keys,
             place: Place::new(account),
@@ -122,18 +145,19 @@ impl<'a> Opener<'a> {
         hashed: &Key,
         record: Record,
         last: Option<&Key>,
-    ) -> Result<(Key, Record), StorageError> {
+    ) -> Result<Opened, StorageError> {
         let revision = record.revision;
         let mut bytes = record.value.into_bytes();
         self.decrypt(hashed, &revision, &mut bytes)?;
-        let (key, from) = self
+        let Named { key, rank, from } = self
             .names(hashed, &bytes, last)
             .ok_or_else(|| damaged_record(hashed))?;
         let end = bytes.len().saturating_sub(TAG);
         bytes.truncate(end);
         bytes.drain(..from);
         let value = Value::from(bytes);
-        Ok((key, Record { revision, value }))
+        let record = Record { revision, value };
+        Ok(Opened { key, record, rank })
     }
 
     fn decrypt(&mut self, hashed: &Key, revision: &Revision, bytes: &mut [u8]) -> Result<(), StorageError> {
@@ -157,23 +181,40 @@ impl<'a> Opener<'a> {
             .map_err(|cause| damaged_record(hashed).with_source(cause))
     }
 
-    /// The names within decrypted bytes, and where the value begins.
-    fn names(&mut self, hashed: &Key, bytes: &[u8], last: Option<&Key>) -> Option<(Key, usize)> {
+    /// The names within decrypted bytes, and what follows.
+    fn names(&mut self, hashed: &Key, bytes: &[u8], last: Option<&Key>) -> Option<Named> {
         let rest = bytes.get(FRONT..bytes.len().checked_sub(TAG)?)?;
         let (partition, rest) = text(rest)?;
         let (item, value) = text(rest)?;
-        while let Some(((passed, _), rest)) = self.expected.split_first()
-            && passed.name < hashed.partition
+        while let Some((passed, rest)) = self.expected.split_first()
+            && passed.hashed.name < hashed.partition
         {
             self.expected = rest;
         }
-        let expected = self.expected.first().map(|(_, partition)| partition);
+        let next = self.expected.first();
+        let last_item = last.map(|key| &key.item);
         let key = Key {
-            partition: name(partition, [expected, last.map(|key| &key.partition)])?,
-            item: name(item, [last.map(|key| &key.item)])?,
+            partition: name(
+                partition,
+                [next.map(|next| &next.name), last.map(|key| &key.partition)],
+            )?,
+            item: name(item, [last_item])?,
         };
-        Some((key, bytes.len() - TAG - value.len()))
+        let rank = next
+            .filter(|next| next.name == key.partition)
+            .map(|next| next.rank);
+        let from = bytes.len() - TAG - value.len();
+        Some(Named { key, rank, from })
     }
+}
+
+/// The names of a record that was decrypted.
+struct Named {
+    key: Key,
+    /// As that of [`Opened`].
+    rank: Option<usize>,
+    /// Where its value begins.
+    from: usize,
 }
 
 /// One of the names that are there, if it is one of them: it takes no memory then, and is found equal at once.
