@@ -67,8 +67,8 @@ fn a_broken_storage_fails_by_name() {
     runtime.block_on(async {
         let options = SqliteConnectOptions::new().filename(&path);
         let mut connection = options.connect().await.unwrap();
-        let trigger = "CREATE TRIGGER shorten AFTER INSERT ON omemo_record WHEN length(NEW.framed) > 1000000
-            BEGIN UPDATE omemo_record SET framed = substr(framed, 1, 1000000) WHERE rowid = NEW.rowid; END";
+        let trigger = "CREATE TRIGGER shorten AFTER INSERT ON omemo_framed WHEN length(NEW.framed) > 1000000
+            BEGIN UPDATE omemo_framed SET framed = substr(framed, 1, 1000000) WHERE rowid = NEW.rowid; END";
         connection.execute(trigger).await.unwrap();
     });
     let run = omemo(&["conformance", &url(directory.path(), "omemo.db")]);

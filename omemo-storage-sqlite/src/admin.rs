@@ -10,16 +10,16 @@ use crate::load::{key, revision};
 /// Leaps from each account to the next in the index, without reading the records between.
 const ACCOUNTS: &str = "\
     WITH RECURSIVE listed (account) AS (
-        SELECT min(account) FROM omemo_record WHERE account > ?1
+        SELECT min(account) FROM omemo_framed WHERE account > ?1
         UNION ALL
-        SELECT (SELECT min(account) FROM omemo_record WHERE account > listed.account)
+        SELECT (SELECT min(account) FROM omemo_framed WHERE account > listed.account)
         FROM listed WHERE listed.account IS NOT NULL
     )
     SELECT account FROM listed WHERE account IS NOT NULL LIMIT ?2";
 
 const RECORDS: &str = "\
     SELECT partition, item, revision, length(framed) - ?5
-    FROM omemo_record
+    FROM omemo_framed
     WHERE account = ?1 AND (partition, item) > (?2, ?3)
     ORDER BY partition, item
     LIMIT ?4";

@@ -11,7 +11,7 @@ use crate::jsonb::Jsonb;
 const COMMIT: &str = "\
     INSERT INTO omemo_batch \
         (account, id, expected, revisions, changed, changed_at, added, added_at, framed_bytes, deleted, last) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT max(rowid) FROM omemo_record))";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT max(rowid) FROM omemo_framed))";
 
 pub(crate) async fn commit(
     connection: &mut SqliteConnection,

@@ -11,6 +11,7 @@ const WITHIN_A_TRANSACTION: &str = "cannot start a transaction within a transact
 
 /// The primary result codes of SQLite that mean something: <https://sqlite.org/rescode.html>.
 mod code {
+    pub(super) const ERROR: i32 = 1;
     pub(super) const PERM: i32 = 3;
     pub(super) const BUSY: i32 = 5;
     pub(super) const LOCKED: i32 = 6;
@@ -20,6 +21,7 @@ mod code {
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
     pub(super) const TOOBIG: i32 = 18;
+    pub(super) const CONSTRAINT: i32 = 19;
     pub(super) const NOTADB: i32 = 26;
 }
 
@@ -52,6 +54,18 @@ pub(crate) fn error_of_write(failed: Error) -> StorageError {
         StorageError::new(ErrorKind::OutcomeUnknown, message).with_source(failed)
     } else {
         error(failed)
+    }
+}
+
+/// The error of committing what the application has written along with a batch: constraints that are looked at only then are
+/// its own, and so is a transaction that one of its statements has ended.
+pub(crate) fn error_of_companion(failed: Error) -> StorageError {
+    match primary_code(&failed) {
+        Some(code::CONSTRAINT | code::ERROR) => {
+            let message = "what the application writes along with a batch could not be committed";
+            StorageError::new(ErrorKind::Companion, message).with_source(failed)
+        }
+        _ => error_of_write(failed),
     }
 }
 

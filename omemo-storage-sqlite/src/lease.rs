@@ -142,6 +142,12 @@ impl Lease<'_> {
         &mut self.connection
     }
 
+    /// Ends the lease, and with it the connection: nobody knows its state.
+    pub(crate) async fn close(self) {
+        // It is not used again, however that ends.
+        let _ = self.connection.close().await;
+    }
+
     /// Ends the lease after a call that went to its end.
     pub(crate) fn give_back(self) {
         let Connections { pool, held, .. } = self.connections;

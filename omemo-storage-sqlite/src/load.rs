@@ -21,13 +21,13 @@ use crate::jsonb::Jsonb;
 pub(crate) const LOAD: &str = "\
     SELECT CAST(group_concat(record.revision || record.framed || record.partition || record.item, '') AS BLOB)
     FROM json_each(?2) AS wanted
-    CROSS JOIN omemo_record AS record
+    CROSS JOIN omemo_framed AS record
         ON record.account = ?1
         AND record.partition = wanted.value
     UNION ALL
     SELECT CAST(group_concat(record.revision || record.framed || record.partition || record.item, '') AS BLOB)
     FROM json_each(?3) AS wanted
-    CROSS JOIN omemo_record AS record
+    CROSS JOIN omemo_framed AS record
         ON record.account = ?1
         AND record.partition = wanted.key
         AND record.item = wanted.value";
@@ -218,7 +218,7 @@ mod tests {
         let searches: Vec<&str> = plan
             .iter()
             .filter_map(|step| {
-                step.strip_prefix("SEARCH record USING INDEX sqlite_autoindex_omemo_record_1 ")
+                step.strip_prefix("SEARCH record USING INDEX sqlite_autoindex_omemo_framed_1 ")
             })
             .collect();
         let expected = [

@@ -138,7 +138,7 @@ async fn state(connection: &mut SqliteConnection, beside: &Beside) -> Result<Sta
             })
         }
         Some(_) => {
-            let is_new = "SELECT NOT EXISTS (SELECT 1 FROM omemo_record)";
+            let is_new = "SELECT NOT EXISTS (SELECT 1 FROM omemo_framed)";
             let is_new: bool = sqlx::query_scalar(is_new)
                 .fetch_one(connection)
                 .await

@@ -3,7 +3,7 @@
 use omemo_storage::{ErrorKind, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::error::error;
+use crate::error::{error, is_read_only};
 
 /// The migration at place 0 leads to version 1.
 const MIGRATIONS: &[&str] = &[
@@ -16,7 +16,9 @@ const MIGRATIONS: &[&str] = &[
 /// Brings the schema to the newest version. Whoever holds the write lock migrates; others wait for it, and find the
 /// work done.
 pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StorageError> {
+    let mut has_migrated = false;
     while pending(connection).await?.is_some() {
+        has_migrated = true;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error)?;
         let Some((script, version)) = pending(&mut transaction).await? else {
             continue;
@@ -24,7 +26,7 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
         sqlx::raw_sql(script)
             .execute(&mut *transaction)
             .await
-            .map_err(error)?;
+            .map_err(|failed| error_of_migration(failed, version))?;
         sqlx::query("INSERT INTO omemo_schema (version) VALUES (?)")
             .bind(version)
             .execute(&mut *transaction)
@@ -32,7 +34,23 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
             .map_err(error)?;
         transaction.commit().await.map_err(error)?;
     }
+    if has_migrated {
+        // What was copied stays in the log until it is cut off, secrets that are replaced later too. While others read, that
+        // cannot be done, and the next who opens the database alone does it.
+        let _ = sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(connection)
+            .await;
+    }
     Ok(())
+}
+
+fn error_of_migration(failed: sqlx::Error, version: i64) -> StorageError {
+    if version > 1 && is_read_only(&failed) {
+        let message =
+            "the database is read-only, and of an earlier version: open it once where it may be written";
+        return StorageError::new(ErrorKind::Misconfigured, message).with_source(failed);
+    }
+    error(failed)
 }
 
 /// The next migration and the version it leads to.

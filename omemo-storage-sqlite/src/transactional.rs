@@ -5,7 +5,7 @@ use omemo_storage::{
 };
 use sqlx::SqliteConnection;
 
-use crate::error::{error, error_of_write};
+use crate::error::{error, error_of_companion};
 use crate::runtime::within;
 use crate::{SqliteStorage, alone, commit};
 
@@ -28,8 +28,10 @@ impl Transactional for SqliteStorage {
             let mut lease = self.connections.to_write().await?;
             let committed = transact(lease.get(), account, batch, companion).await;
             self.note(batch, &committed);
-            if committed.is_ok() {
-                lease.give_back();
+            match &committed {
+                Ok(_) => lease.give_back(),
+                // A statement of the application's may have ended the transaction that sqlx believes open.
+                Err(_) => lease.close().await,
             }
             committed
         })
@@ -59,7 +61,7 @@ where
         let message = "what the application writes along with a batch failed";
         StorageError::new(ErrorKind::Companion, message).with_source(failed)
     })?;
-    transaction.commit().await.map_err(error_of_write)?;
+    transaction.commit().await.map_err(error_of_companion)?;
     Ok(Committed::Applied)
 }
 

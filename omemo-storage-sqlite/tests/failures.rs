@@ -89,7 +89,7 @@ async fn schema_that_was_tampered_with() {
     let (directory, storage) = common::open().await;
     connect(&directory)
         .await
-        .execute("DROP TABLE omemo_record")
+        .execute("DROP TABLE omemo_framed")
         .await
         .unwrap();
     let error = value(&storage, &key("p", "i")).await.unwrap_err();
@@ -114,7 +114,7 @@ async fn lengths_that_were_tampered_with() {
             value(&storage, &key("p", "i")).await.unwrap().as_deref(),
             Some("value")
         );
-        let change = format!("UPDATE omemo_record SET framed = CAST({lengths} || substr(framed, 9) AS BLOB)");
+        let change = format!("UPDATE omemo_framed SET framed = CAST({lengths} || substr(framed, 9) AS BLOB)");
         connect(&directory)
             .await
             .execute(sqlx::AssertSqlSafe(change))

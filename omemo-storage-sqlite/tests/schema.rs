@@ -100,7 +100,7 @@ async fn purge_leaves_nothing() {
     storage.purge(&account()).await.unwrap();
     storage.purge(&AccountId::new("nobody").unwrap()).await.unwrap();
     let mut connection = connect(&directory).await;
-    assert_eq!(count(&mut connection, "omemo_record").await, 0);
+    assert_eq!(count(&mut connection, "omemo_framed").await, 0);
     assert_eq!(count(&mut connection, "omemo_commit").await, 0);
 }
 

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use omemo_storage::blocking::wait;
 use omemo_storage::{
-    AccountId, Batch, CommitId, Committed, Key, Name, Query, Record, Revision, Storage, Value,
+    AccountId, Batch, CommitId, Committed, ErrorKind, Key, Name, Query, Record, Revision, Storage, Value,
 };
 use omemo_storage_sqlite::{SqliteOptions, SqliteStorage};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Executor, SqliteConnection};
 use tempfile::TempDir;
 
 fn in_crate(path: &str) -> PathBuf {
@@ -199,6 +199,59 @@ async fn upgraded_database_is_judged_and_written_like_a_new_one() {
         }
         storage.close().await;
     }
+}
+
+/// One that writes as before would write what nobody can read, and one that reads as before would misread.
+#[tokio::test]
+async fn an_older_program_that_has_it_open_fails() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("v3.db");
+    fs::copy(golden(3), &file).unwrap();
+    let mut older = connect(&file).await;
+    let load = "SELECT revision, value FROM omemo_record";
+    let commit = "INSERT INTO omemo_batch \
+            (account, id, expected, revisions, changed, changed_at, added, added_at, bytes, deleted, last) \
+        VALUES ('a', zeroblob(16), NULL, x'', NULL, x'', NULL, x'', x'', NULL, (SELECT max(rowid) FROM omemo_record))";
+    // What is broken of the application's own is no reason not to go on.
+    let broken = "CREATE VIEW broken AS SELECT * FROM missing";
+    for statement in [load, commit, broken] {
+        older.execute(statement).await.unwrap();
+    }
+
+    let storage = open_copy(&file).await;
+    for statement in [load, commit] {
+        assert!(older.execute(statement).await.is_err(), "{statement}");
+    }
+    for (n, account) in accounts().iter().enumerate() {
+        assert_eq!(all(&storage, account).await, expected(n));
+    }
+}
+
+/// All that was stored goes through the log, where it would stay when it is replaced.
+#[tokio::test]
+async fn nothing_stays_in_the_log() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("v3.db");
+    fs::copy(golden(3), &file).unwrap();
+    let storage = open_copy(&file).await;
+    let log = fs::read(directory.path().join("v3.db-wal")).unwrap();
+    // That of an item in `values`.
+    assert!(
+        !log.windows(1_000)
+            .any(|part| part.iter().all(|byte| *byte == 0xff))
+    );
+    storage.close().await;
+}
+
+#[tokio::test]
+async fn an_earlier_schema_that_may_not_be_written() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("v3.db");
+    fs::copy(golden(3), &file).unwrap();
+    let read_only = format!("sqlite:{}?mode=ro", file.display());
+    let refused = SqliteStorage::open(read_only).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Misconfigured);
+    assert!(refused.to_string().contains("earlier version"), "{refused}");
 }
 
 /// So that a migration cannot be added without the file that tests the next.

@@ -100,8 +100,8 @@ impl Batch {
         }
     }
 
-    /// A batch with the same id of all these: for a wrapper, of what it makes of this one. It is made in the least time where
-    /// they are in order. Its bounds are wider by [`WRAPPER_BYTES`] and [`WRAPPER_RECORDS`] than those of this batch, so that
+    /// A batch with the same id of all these: for a wrapper, of what it makes of this one. Of records that are named twice the
+    /// last stake counts. It is made in the least time where they are in order. Its bounds are wider by [`WRAPPER_BYTES`] and [`WRAPPER_RECORDS`] than those of this batch, so that
     /// whoever calls the wrapper has the same bounds as without it.
     pub fn wrapping(&self, stakes: impl IntoIterator<Item = (Key, Stake)>) -> Self {
         Self {

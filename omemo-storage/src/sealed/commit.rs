@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::cipher::NONCE;
-use super::error::{keys_keep_changing, not_sealed};
+use super::error::{damaged, keys_keep_changing, not_sealed};
 use super::hasher::HashedNames;
 use super::keys::{AccountKeys, Secrets, key_record};
 use super::value::Sealer;
@@ -214,15 +214,19 @@ fn seal(
     stakes.sort_unstable_by_key(|(_, hashed)| hashed.order);
 
     let mut sealer = Sealer::new(keys, account, batch.id().into())?;
-    let mut nonces = vec![0; stakes.len() * NONCE];
+    let mut nonces = vec![0; batch.writes() * NONCE];
     prf::fill(&mut nonces)?;
+    let mut nonces = nonces.as_chunks().0.iter();
     let mut sealed = Vec::with_capacity(stakes.len() + 1);
-    for (((key, stake), hashed), nonce) in stakes.into_iter().zip(nonces.as_chunks().0) {
+    for ((key, stake), hashed) in stakes {
         let (expected, hashed) = (stake.expected, hashed.key);
         let write = match &stake.write {
             Write::Keep => Write::Keep,
             Write::Delete => Write::Delete,
-            Write::Put(value) => Write::Put(sealer.seal(key, &hashed, value, nonce)?),
+            Write::Put(value) => {
+                let nonce = nonces.next().ok_or_else(|| damaged("a batch"))?;
+                Write::Put(sealer.seal(key, &hashed, value, nonce)?)
+            }
         };
         sealed.push((hashed, Stake { expected, write }));
     }

@@ -7,7 +7,7 @@ use crate::{AccountId, Batch, Committed, Key, Query, Record, Revision, Snapshot,
 
 use super::commit::commit_for_certain;
 use super::keys::{AccountKeys, key_record};
-use super::value::{Expected, Opened as OpenedRecord, Opener};
+use super::value::{Expected, OpenedRecord, Opener};
 use super::{Sealed, key_query, key_record as wrapping, prf};
 
 impl<S: Storage> Sealed<S> {

@@ -112,14 +112,14 @@ pub(super) struct Expected {
 }
 
 /// A record that was opened.
-pub(super) struct Opened {
+pub(super) struct OpenedRecord {
     pub(super) key: Key,
     pub(super) record: Record,
     /// That of its partition, if that was asked for whole.
     rank: Option<usize>,
 }
 
-impl Opened {
+impl OpenedRecord {
     /// In the order of the names.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         match (self.rank, other.rank) {
@@ -145,7 +145,7 @@ impl<'a> Opener<'a> {
         hashed: &Key,
         record: Record,
         last: Option<&Key>,
-    ) -> Result<Opened, StorageError> {
+    ) -> Result<OpenedRecord, StorageError> {
         let revision = record.revision;
         let mut bytes = record.value.into_bytes();
         self.decrypt(hashed, &revision, &mut bytes)?;
@@ -157,7 +157,7 @@ impl<'a> Opener<'a> {
         bytes.drain(..from);
         let value = Value::from(bytes);
         let record = Record { revision, value };
-        Ok(Opened { key, record, rank })
+        Ok(OpenedRecord { key, record, rank })
     }
 
     fn decrypt(&mut self, hashed: &Key, revision: &Revision, bytes: &mut [u8]) -> Result<(), StorageError> {
@@ -211,7 +211,7 @@ impl<'a> Opener<'a> {
 /// The names of a record that was decrypted.
 struct Named {
     key: Key,
-    /// As that of [`Opened`].
+    /// As that of [`OpenedRecord`].
     rank: Option<usize>,
     /// Where its value begins.
     from: usize,
