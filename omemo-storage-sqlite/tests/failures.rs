@@ -99,12 +99,14 @@ async fn schema_that_was_tampered_with() {
 /// What its lengths say of a record is not believed.
 #[tokio::test]
 async fn lengths_that_were_tampered_with() {
-    // Too much of the partition, of the item, too little and too much of the value; and fewer bytes than lengths have.
+    // Too much of the partition, of the item, too little and too much of the value; all of it, but other names; and fewer
+    // bytes than lengths have.
     for lengths in [
         "x'0002000100000005'",
         "x'0001000200000005'",
         "x'0001000100000004'",
         "x'00010001ffffffff'",
+        "x'0000000200000005'",
         "x'0001'",
         "x''",
     ] {
