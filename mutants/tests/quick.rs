@@ -30,15 +30,3 @@ mod protocols;
 mod reliance;
 #[path = "../../omemo/tests/trust.rs"]
 mod trust;
-
-use omemo_conformance::life::{explore, in_memory};
-
-/// So many lives, always the same.
-const LIVES: u32 = 60;
-
-#[test]
-fn lives() {
-    if let Err(discovery) = explore(LIVES, 1, |_| in_memory()) {
-        panic!("{discovery}");
-    }
-}
