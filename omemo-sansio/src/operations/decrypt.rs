@@ -252,7 +252,7 @@ fn give_up<T>(
     ) = error
     else {
         return Err(match error {
-            Error::Decrypt(_) if known.has_news() => Stop::FailKeeping(error),
+            Error::Decrypt(_) => Stop::FailKeeping(error),
             // A record that is damaged, for one: nothing is written on such ground.
             _ => Stop::Fail(error),
         });

@@ -35,12 +35,7 @@ struct TakenIn {
 }
 
 impl KnownSender {
-    /// Whether a device list was taken in, which is kept however the message ends.
-    pub(super) fn has_news(&self) -> bool {
-        self.list.is_some()
-    }
-
-    /// Writes what the list has changed, again after an attempt was rolled back.
+    /// Writes what the list has changed, which is kept however the message ends; again after an attempt was rolled back.
     pub(super) fn put(&self, view: &mut View, settings: &Settings, origin: &Origin<'_>) -> Result<(), Stop> {
         let Some(TakenIn { forgotten, republish }) = &self.list else {
             return Ok(());

@@ -25,16 +25,19 @@ fn held(romeo: &Device<MemoryStorage>, of: &str, kind: &str) -> usize {
         .count()
 }
 
-/// A message that cannot be read comes from a device that is new on the own list, while this device is missing there: it
-/// is put back however the message ends, alone or in a page.
+/// A message that cannot be read, since there is no session for it or it is none at all, comes from a device that is new on
+/// the own list, while this device is missing there: it is put back however the message ends, alone or in a page.
 #[test]
 fn the_own_device_is_put_back_though_the_message_fails() {
-    for in_a_page in [false, true] {
+    for (in_a_page, is_garbled) in [(false, false), (true, false), (false, true), (true, true)] {
         let server = Server::new();
         let (romeo, hands) = romeo(&server, settings(jid(ROMEO)));
         hands.0.store(61, Ordering::SeqCst);
         server.publish_device_list(&romeo.jid, &NS, list([7]));
-        let message = forged(&romeo, ROMEO, 7);
+        let mut message = forged(&romeo, ROMEO, 7);
+        if is_garbled {
+            message.message.recipients[0].keys[0].data.truncate(20);
+        }
         if in_a_page {
             let page = wait(romeo.client.decrypt_many(vec![message])).unwrap();
             assert!(page[0].is_err());
