@@ -36,7 +36,11 @@ fn a_message_reaches_every_device_of_both_accounts() {
         .send(std::slice::from_ref(&juliet.jid), &outgoing.messages[0]);
     assert_eq!(laptop.texts(), ["Call me but love"]);
     assert_eq!(juliet.texts(), ["Call me but love"]);
-    juliet.send(&[&phone.jid], "What man art thou?");
+    let answer = juliet.send(&[&phone.jid], "What man art thou?");
+    let [group] = answer.messages[0].recipients.as_slice() else {
+        panic!("an account is named more than once")
+    };
+    assert_eq!((group.jid.as_ref(), group.keys.len()), (Some(&phone.jid), 2));
     assert_eq!(phone.texts(), ["What man art thou?"]);
     assert_eq!(laptop.texts(), ["What man art thou?"]);
 }

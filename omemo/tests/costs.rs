@@ -110,6 +110,20 @@ fn a_key_exchange_is_one_load_and_one_commit() {
 }
 
 #[test]
+fn a_key_exchange_that_is_not_marked_as_one_costs_no_more() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    settle(&[&romeo, &juliet]);
+    romeo.send(&[&juliet.jid], "first");
+    let mut message = next_message(&juliet);
+    message.message.recipients[0].keys[0].key_exchange = false;
+    juliet.counts();
+    let _ = juliet.decrypt(message).unwrap();
+    assert_eq!(loads_and_commits(juliet.counts()), (1, 1));
+}
+
+#[test]
 fn a_late_message_is_two_loads_and_one_commit() {
     let server = Server::new();
     let (romeo, juliet) = acquainted(&server);

@@ -134,6 +134,20 @@ fn a_failure_after_a_lost_answer_ends_nothing() {
     assert!(matches!(driven.end(), Err(Error::Storage(_))));
 }
 
+/// A batch that is too large was so the first time, and nobody asks an application about a batch that was applied.
+#[test]
+fn a_failure_that_tells_that_nothing_was_applied_ends_it_though_an_answer_was_lost() {
+    for kind in [ErrorKind::TooLarge, ErrorKind::Companion] {
+        let mut driven = writer();
+        driven.loads(&["a", "b"], &[]);
+        let (_, reply) = driven.stores();
+        driven.answer(reply, Err(unknown()));
+        let (_, reply) = driven.stores();
+        driven.answer(reply, Err(StorageError::new(kind, "it is refused")));
+        assert!(matches!(driven.end(), Err(Error::Storage(_))));
+    }
+}
+
 #[test]
 fn an_operation_gives_up_after_so_many_conflicts_in_a_row() {
     // The first commit is a checkpoint: whoever has come so far begins to count again.
@@ -176,8 +190,9 @@ fn an_effect_that_was_not_answered_is_issued_again() {
     assert_eq!(first.query.records, second.query.records);
     driven.operation.fulfil(reply, Ok(Snapshot::default())).unwrap();
     // A batch that was issued twice may have been applied the first time.
-    drop(driven.stores());
-    let (_, reply) = driven.stores();
+    let (first, _) = driven.stores();
+    let (second, reply) = driven.stores();
+    assert_eq!((first.unknown_outcomes, second.unknown_outcomes), (0, 1));
     driven.answer(reply, Ok(Committed::Conflict));
     driven.loads(&["b"], &[]);
 }

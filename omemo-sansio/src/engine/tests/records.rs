@@ -34,6 +34,45 @@ fn what_was_written_since_a_savepoint_can_be_taken_back() {
 }
 
 #[test]
+fn what_a_savepoint_keeps_can_be_taken() {
+    let mut driven = Driven::new(|view, _, _| {
+        view.require([key("a")])?;
+        view.put(&key("a"), Number(1))?;
+        view.set_savepoint();
+        view.put(&key("a"), Number(2))?;
+        view.roll_back();
+        assert_eq!(view.take(&key("a"))?, Some(Number(1)));
+        // Nor does it matter that somebody else has a part in it.
+        view.put(&key("a"), Number(3))?;
+        let shared = view.read::<Number>(&key("a"))?;
+        assert_eq!(view.take(&key("a"))?, Some(Number(3)));
+        drop(shared);
+        Ok(())
+    });
+    driven.loads(&["a"], &[]);
+    drop(driven.stores());
+}
+
+/// Neither the first time, nor after a checkpoint that has written it.
+#[test]
+fn what_does_not_differ_is_not_written() {
+    let mut driven = Driven::new(|view, _, run| {
+        view.require([key("a"), key("b")])?;
+        view.put_changed(&key("a"), Number(1))?;
+        view.put_changed(&key("b"), Number(2))?;
+        if run == 1 { Err(Stop::Checkpoint) } else { Ok(()) }
+    });
+    driven.loads(&["a", "b"], &[("a", record(1, 1)), ("b", record(1, 1))]);
+    let (store, reply) = driven.stores();
+    assert_eq!(
+        writes(&store.batch),
+        [("a", &Write::Keep), ("b", &Write::Put(Number(2).encode()))].into()
+    );
+    driven.answer(reply, Ok(Committed::Applied));
+    assert!(driven.end().is_ok());
+}
+
+#[test]
 fn what_fails_writes_nothing() {
     let mut driven = Driven::<()>::new(|view, _, _| {
         view.require([key("a")])?;
