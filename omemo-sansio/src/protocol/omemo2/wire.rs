@@ -14,9 +14,6 @@ const MAC: usize = 16;
 /// The most bytes that a field which is a number has, and the most that are in front of one of bytes.
 const FIELD: usize = 6;
 
-/// The most bytes that stand before a message that is sealed.
-const FRONT: usize = 2 * FIELD + MAC;
-
 /// Every field is required; they are optional here so that one that is missing is told from one that is zero.
 #[derive(Clone, PartialEq, prost::Message)]
 struct OmemoMessage {
@@ -112,8 +109,8 @@ fn parse_authenticated(data: &[u8]) -> Result<Message, WireError> {
 
 pub(super) fn encode_message(header: &Header, ciphertext: &[u8]) -> Vec<u8> {
     let ratchet_key = header.ratchet_key.as_bytes();
-    // With room for what `seal` puts before it.
-    let mut message = Vec::with_capacity(4 * FIELD + ratchet_key.len() + ciphertext.len() + FRONT);
+    // With room for what `seal` puts before it: a MAC, and what is in front of that and of the message.
+    let mut message = Vec::with_capacity(4 * FIELD + ratchet_key.len() + ciphertext.len() + 2 * FIELD + MAC);
     encoding::uint32::encode(1, &header.n, &mut message);
     encoding::uint32::encode(2, &header.pn, &mut message);
     bytes(3, ratchet_key, &mut message);
