@@ -84,7 +84,12 @@ impl<S: Storage> World<'_, S> {
                         may_be_gone,
                         catching_up,
                     };
-                    for (sheet, outcome) in page.into_iter().zip(outcomes) {
+                    let mut ended: Vec<_> = page.into_iter().zip(outcomes).collect();
+                    if may_be_gone {
+                        // What a process that died has read is known by what comes whole.
+                        ended.sort_by_key(|(sheet, _)| sheet.damaged);
+                    }
+                    for (sheet, outcome) in ended {
                         self.has_ended(device, sheet, outcome, how);
                     }
                     return;
