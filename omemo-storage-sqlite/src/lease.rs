@@ -10,7 +10,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 
 use crate::error::error;
-use crate::runtime;
+use crate::{marks, runtime};
 
 pub(crate) struct Connections {
     pool: SqlitePool,
@@ -142,10 +142,12 @@ impl Lease<'_> {
         &mut self.connection
     }
 
-    /// Ends the lease, and with it the connection: nobody knows its state.
-    pub(crate) async fn close(self) {
-        // It is not used again, however that ends.
-        let _ = self.connection.close().await;
+    /// Ends the lease, and with it the connection, of which nobody knows the state; unless the database lives in it.
+    pub(crate) async fn discard(mut self) {
+        if let Ok(Some(_)) = marks::file_of(&mut self.connection).await {
+            // It is not used again, however that ends.
+            let _ = self.connection.close().await;
+        }
     }
 
     /// Ends the lease after a call that went to its end.

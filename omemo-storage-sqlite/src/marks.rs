@@ -178,7 +178,7 @@ impl Strange {
 }
 
 /// Where the database is; nothing if it lives in memory.
-async fn file_of(connection: &mut SqliteConnection) -> Result<Option<PathBuf>, StorageError> {
+pub(crate) async fn file_of(connection: &mut SqliteConnection) -> Result<Option<PathBuf>, StorageError> {
     let file: Option<String> =
         sqlx::query_scalar("SELECT file FROM pragma_database_list WHERE name = 'main'")
             .fetch_one(connection)

@@ -31,7 +31,7 @@ impl Transactional for SqliteStorage {
             match &committed {
                 Ok(_) => lease.give_back(),
                 // A statement of the application's may have ended the transaction that sqlx believes open.
-                Err(_) => lease.close().await,
+                Err(_) => lease.discard().await,
             }
             committed
         })

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::{account, batch, key, value};
-use omemo_storage::{Batch, Committed, Companion, ErrorKind, Key, Transactional, Value};
+use omemo_storage::{Batch, Committed, Companion, ErrorKind, Key, Storage, Transactional, Value};
 use omemo_storage_sqlite::SqliteStorage;
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, SqliteConnection};
 use tempfile::TempDir;
 
@@ -178,4 +178,34 @@ async fn resent_batch_takes_nothing_along() {
     }
     assert_eq!(ran.load(Ordering::Relaxed), 1);
     assert_eq!(fixture.count("message").await, 1);
+}
+
+/// A database that lives in its one connection stays there when the application fails.
+#[tokio::test]
+async fn failure_in_memory_loses_nothing() {
+    let options = SqliteConnectOptions::new().filename(":memory:");
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(options);
+    let storage = SqliteStorage::from_volatile_pool(pool).await.unwrap();
+    let (there, create) = (key("p", "i"), creation(&key("p", "i")));
+    assert_eq!(
+        storage.commit(&account(), &create).await.unwrap(),
+        Committed::Applied
+    );
+    let other = creation(&key("p", "j"));
+    let failed = storage
+        .commit_with(&account(), &other, |connection| {
+            companion(connection, "nonsense", false)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::Companion);
+    assert_eq!(value(&storage, &there).await.unwrap().as_deref(), Some("value"));
+    let committed = storage
+        .commit_with(&account(), &other, |connection| {
+            companion(connection, "SELECT 1", false)
+        })
+        .await;
+    assert_eq!(committed.unwrap(), Committed::Applied);
 }
