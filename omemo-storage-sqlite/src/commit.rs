@@ -7,7 +7,7 @@ use crate::error::{error_of_write, is_conflict};
 use crate::framed::{self, LENGTHS};
 use crate::jsonb::Jsonb;
 
-/// A trigger does the work; see `migrations/0003_fewer_searches.sql` and `0004_framed_values.sql`.
+/// A trigger does the work; see `migrations/0004_framed_values.sql`.
 const COMMIT: &str = "\
     INSERT INTO omemo_batch \
         (account, id, expected, revisions, changed, changed_at, added, added_at, framed_bytes, deleted, last) \

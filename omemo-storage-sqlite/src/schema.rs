@@ -36,7 +36,7 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
     }
     if has_migrated {
         // What was copied stays in the log until it is cut off, secrets that are replaced later too. While others read, that
-        // cannot be done, and the next who opens the database alone does it.
+        // cannot be done; then SQLite removes the log when the last of all closes the database.
         let _ = sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             .execute(connection)
             .await;
