@@ -2,20 +2,29 @@
 //!
 //! It is made anew whenever the database is opened, and says which file it is: so a former one that is written over it, as
 //! a backup that is put back does, is seen not to be at home there.
+//!
+//! Between two openings it is written over where it is. Whoever reads it meanwhile may find the beginning of the new mark before
+//! the end of the former one; so the mark stands there twice, and is read again until both are the same.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use omemo_storage::{ErrorKind, StorageError};
+use tokio::time::sleep;
 
 /// What follows the database's name in that of the file.
 const SUFFIX: &str = "-mark";
 
 /// What follows that while it is being made.
 const NEW: &str = "-new";
+
+/// How often a file is read before what stands in it is none of ours, and how long is waited before it is read again.
+/// Writing it takes microseconds, unless the machine takes the writer's processor away.
+const READS: usize = 100;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How many bytes a mark has: as an id of a commit.
 pub(crate) const MARK: usize = 16;
@@ -116,23 +125,30 @@ impl Beside {
     }
 
     /// What stands in the file, and which file it is; nothing if there is none, or if it is none of ours.
-    pub(crate) fn read(&self) -> Result<Option<(Noted, Identity)>, StorageError> {
+    pub(crate) async fn read(&self) -> Result<Option<(Noted, Identity)>, StorageError> {
+        for _ in 0..READS {
+            match self.read_text() {
+                Ok((text, identity)) => {
+                    if let Some(noted) = Noted::parse(&text) {
+                        return Ok(Some((noted, identity)));
+                    }
+                }
+                Err(failed) if failed.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(failed) => return Err(unreadable(&self.file, failed)),
+            }
+            sleep(PAUSE).await;
+        }
+        Ok(None)
+    }
+
+    fn read_text(&self) -> io::Result<(String, Identity)> {
         /// More than it ever has.
         const MOST: u64 = 1_024;
-        let read = File::open(&self.file).and_then(|file| {
-            let identity = Identity::of(&file.metadata()?);
-            let mut text = Vec::new();
-            file.take(MOST).read_to_end(&mut text)?;
-            Ok((text, identity))
-        });
-        match read {
-            Ok((text, identity)) => {
-                let noted = str::from_utf8(&text).ok().and_then(Noted::parse);
-                Ok(noted.map(|noted| (noted, identity)))
-            }
-            Err(failed) if failed.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(failed) => Err(unreadable(&self.file, failed)),
-        }
+        let file = File::open(&self.file)?;
+        let identity = Identity::of(&file.metadata()?);
+        let mut text = Vec::new();
+        file.take(MOST).read_to_end(&mut text)?;
+        Ok((String::from_utf8_lossy(&text).into_owned(), identity))
     }
 
     pub(crate) fn unwritable(&self, failed: io::Error) -> StorageError {
@@ -195,21 +211,26 @@ impl std::fmt::Display for Identity {
 }
 
 impl Noted {
-    const HEAD: &str = "omemo mark 2";
+    const HEAD: &str = "omemo mark 3";
+    /// With the mark once.
+    const SECOND_HEAD: &str = "omemo mark 2";
     /// Without the line about the file itself.
-    const FORMER_HEAD: &str = "omemo mark 1";
+    const FIRST_HEAD: &str = "omemo mark 1";
 
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let head = lines.next()?;
         let database = Identity::parse(lines.next()?)?;
         let file = match head {
-            Self::HEAD => Identity::parse(lines.next()?)?,
-            Self::FORMER_HEAD => Identity::UNKNOWN,
+            Self::HEAD | Self::SECOND_HEAD => Identity::parse(lines.next()?)?,
+            Self::FIRST_HEAD => Identity::UNKNOWN,
             _ => return None,
         };
-        let mark = lines.next().filter(|mark| mark.len() == 2 * MARK)?;
-        let mark = u128::from_str_radix(mark, 16).ok()?.to_be_bytes();
+        let line = lines.next().filter(|mark| mark.len() == 2 * MARK)?;
+        if head == Self::HEAD && lines.next() != Some(line) {
+            return None;
+        }
+        let mark = u128::from_str_radix(line, 16).ok()?.to_be_bytes();
         Some(Self { database, file, mark })
     }
 }
@@ -219,7 +240,11 @@ impl std::fmt::Display for Noted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { database, file, mark } = self;
         let mark = u128::from_be_bytes(*mark);
-        write!(f, "{}\n{database}\n{file}\n{mark:032x}\n", Self::HEAD)
+        write!(
+            f,
+            "{}\n{database}\n{file}\n{mark:032x}\n{mark:032x}\n",
+            Self::HEAD
+        )
     }
 }
 
@@ -243,12 +268,14 @@ mod tests {
             noted(u64::MAX, u128::MAX, 0xff),
         ] {
             let text = noted.to_string();
-            assert_eq!(text.len(), 13 + 50 + 50 + 33);
+            assert_eq!(text.len(), 13 + 50 + 50 + 33 + 33);
             assert_eq!(Noted::parse(&text), Some(noted));
         }
         for strange in [
             "",
+            "omemo mark 4\n",
             "omemo mark 3\n",
+            "omemo mark 3\n0 0\n0 0\n000102030405060708090a0b0c0d0e0f\n",
             "omemo mark 2\n",
             "omemo mark 1\n0 0\n00\n",
             "omemo mark 2\n0 0\n000102030405060708090a0b0c0d0e0f\n",
@@ -258,15 +285,37 @@ mod tests {
         }
     }
 
+    /// However much of the new one has been written over the former.
+    #[test]
+    fn mark_that_is_half_written_is_none() {
+        let noted = |mark| Noted {
+            database: Identity::UNKNOWN,
+            file: Identity::UNKNOWN,
+            mark,
+        };
+        let [former, new] = [noted([0x5f; MARK]), noted([0xa3; MARK])];
+        let [before, after] = [&former, &new].map(ToString::to_string);
+        for written in 0..=before.len() {
+            let (text, rest) = (&after[..written], &before[written..]);
+            match Noted::parse(&format!("{text}{rest}")) {
+                Some(read) => assert!(read == former || read == new, "{written} bytes written"),
+                None => assert!(written > 0 && written < before.len()),
+            }
+        }
+    }
+
     #[test]
     fn what_was_noted_of_old_is_read() {
-        let text = "omemo mark 1\n0000000000000007 00000000000000000000000000000001\n000102030405060708090a0b0c0d0e0f\n";
-        let noted = Noted {
+        let noted = |file| Noted {
             database: Identity { inode: 7, created: 1 },
-            file: Identity::UNKNOWN,
+            file,
             mark: std::array::from_fn(|n| n as u8),
         };
-        assert_eq!(Noted::parse(text), Some(noted));
+        let first = "omemo mark 1\n7 1\n000102030405060708090a0b0c0d0e0f\n";
+        assert_eq!(Noted::parse(first), Some(noted(Identity::UNKNOWN)));
+        let second = "omemo mark 2\n7 1\n8 2\n000102030405060708090a0b0c0d0e0f\n";
+        let file = Identity { inode: 8, created: 2 };
+        assert_eq!(Noted::parse(second), Some(noted(file)));
     }
 
     #[test]

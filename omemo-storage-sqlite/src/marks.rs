@@ -114,7 +114,7 @@ async fn mark(
 
 /// The file is read first: marks that come meanwhile are in the database.
 async fn state(connection: &mut SqliteConnection, beside: &Beside) -> Result<State, StorageError> {
-    let noted = beside.read()?;
+    let noted = beside.read().await?;
     let is_marked = "SELECT EXISTS (SELECT 1 FROM omemo_mark)";
     let is_marked = sqlx::query_scalar(is_marked).fetch_one(&mut *connection);
     let is_marked: bool = is_marked.await.map_err(error)?;

@@ -13,6 +13,7 @@ use omemo_storage_sqlite::{SqliteOptions, SqliteStorage};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, SqliteConnection};
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 struct Files(TempDir);
 
@@ -159,7 +160,7 @@ async fn mark_of_the_former_form() {
     let files = Files::new().await;
     let mark = fs::read_to_string(files.mark()).unwrap();
     let lines: Vec<&str> = mark.lines().collect();
-    let [_, database, _, mark] = lines[..] else {
+    let [_, database, _, mark, _] = lines[..] else {
         panic!("{mark}")
     };
     fs::write(files.mark(), format!("omemo mark 1\n{database}\n{mark}\n")).unwrap();
@@ -167,12 +168,35 @@ async fn mark_of_the_former_form() {
     assert!(
         fs::read_to_string(files.mark())
             .unwrap()
-            .starts_with("omemo mark 2\n")
+            .starts_with("omemo mark 3\n")
     );
     files.reopen().await;
 }
 
 /// Made while the database is in use, and put back before it is opened again.
+/// The file is written over while clients run: who opens the database at that moment waits until it is whole again.
+#[tokio::test]
+async fn mark_that_is_half_written() {
+    let files = Files::new().await;
+    let former = fs::read_to_string(files.mark()).unwrap();
+    files.reopen().await;
+    let whole = fs::read_to_string(files.mark()).unwrap();
+    const REST: usize = 50;
+    let (begun, rest) = (whole.len() - REST, former.len() - REST);
+    fs::write(files.mark(), format!("{}{}", &whole[..begun], &former[rest..])).unwrap();
+
+    let writer = async {
+        sleep(Duration::from_millis(50)).await;
+        fs::write(files.mark(), &whole).unwrap();
+    };
+    let (opened, ()) = tokio::join!(files.open(), writer);
+    opened.unwrap().close().await;
+
+    // What stays torn is no mark.
+    fs::write(files.mark(), format!("{}{}", &whole[..begun], &former[rest..])).unwrap();
+    assert_copy(&files.database(), "there is no").await;
+}
+
 #[tokio::test]
 async fn online_backup() {
     let files = Files::new().await;

@@ -83,18 +83,23 @@ fn run_and_kill(writer: impl Fn() -> Command, account: &str, commits: usize) -> 
 
 fn read_and_kill(mut writer: Child, commits: usize) -> usize {
     let mut acknowledged = 0;
+    let mut complaints = String::new();
     for line in BufReader::new(writer.stdout.take().unwrap()).lines() {
-        if line.unwrap().contains(APPLIED) {
+        let line = line.unwrap();
+        if line.contains(APPLIED) {
             acknowledged += 1;
             if acknowledged == commits {
                 writer.kill().unwrap();
             }
+        } else {
+            complaints.push_str(&line);
+            complaints.push('\n');
         }
     }
     let status = writer.wait().unwrap();
     assert!(
         acknowledged >= commits,
-        "a writer ended by itself ({status}) after {acknowledged} commits"
+        "a writer ended by itself ({status}) after {acknowledged} commits; it said: {complaints}"
     );
     acknowledged
 }
