@@ -130,8 +130,8 @@ fn levels(given: &[String]) -> Result<Levels, Failure> {
 
 fn take_over<S: Storage>(settings: Settings, storage: S, reading: Reading) -> Result<Imported, Failure> {
     let builder = Client::builder(settings, storage, Offline);
-    let (_, imported) = builder.import_blocking(reading.account)?;
-    Ok(imported)
+    // Here is no network to open it with: that is for the application.
+    Ok(builder.import_blocking(reading.account)?.imported)
 }
 
 /// Refuses an account that is there already. One without a readable record may be, sealed by a key that was not given.

@@ -81,6 +81,30 @@ fn an_account_moves_whole_once_and_leaves_the_source_alone() {
     );
 }
 
+/// There is no network here to look for the account's other devices in a protocol that the source does not speak.
+#[test]
+fn a_source_of_one_protocol_moves_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorded =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../omemo-import/tests/data/python_omemo_0_14.json");
+    let recorded: Value = serde_json::from_slice(&fs::read(recorded).unwrap()).unwrap();
+    let source = dir.path().join("python-omemo-legacy.json");
+    fs::write(&source, recorded["storage"].to_string()).unwrap();
+    let url = format!("sqlite:{}", dir.path().join("omemo.sqlite").display());
+    let legacy = ["--format", "python-omemo-legacy"];
+    let import = |more: &[&str]| {
+        let arguments = [&["import", source.to_str().unwrap(), &url], &legacy[..], more].concat();
+        omemo(&arguments)
+    };
+    let dry = import(&["--dry-run"]);
+    assert!(dry.status.success(), "{}", text(&dry.stderr));
+    assert!(text(&dry.stdout).contains("would be taken over: "));
+    let done = import(&[]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("Nothing may run on the source any more"));
+    assert!(text(&import(&[]).stderr).contains("the account is there already"));
+}
+
 #[test]
 fn what_is_wrong_is_named() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use event_listener::Event;
 use omemo_sansio::transfer::{Backup, ImportedAccount};
-use omemo_sansio::{Account, Error, Imported, OpenOptions, Settings};
+use omemo_sansio::{Account, Error, Imported, OpenOptions, Opened, Settings};
 use omemo_storage::Storage;
 use rand_core::CryptoRng;
 
@@ -15,6 +15,18 @@ use crate::logged::Logged;
 use crate::network::{Network, Nobody, TrustPrompt};
 use crate::parked::{Parked, Request};
 use crate::time::{Clock, SystemClock, Timer};
+
+/// An account that was [taken over](Builder::import) from another implementation.
+#[derive(Debug)]
+#[must_use = "it says whether the account could be opened"]
+pub struct TakenOver<C> {
+    /// The client.
+    pub client: C,
+    /// What was taken over. It is stored, whatever became of the opening.
+    pub imported: Imported,
+    /// What opening the account did, or why it could not be opened yet.
+    pub opened: Result<Opened, Error>,
+}
 
 /// What a client is made of; see [`Client::builder`].
 #[must_use = "a builder does nothing before `open`"]
@@ -127,28 +139,35 @@ impl<S: Storage, N: Network> Builder<S, N> {
         Ok(client)
     }
 
-    /// Takes over what another implementation has kept of the account, all of it or nothing, and opens it. The label
-    /// given here does not count. What has to be published waits in the outbox: [`Client::flush`].
+    /// Takes over what another implementation has kept of the account, all of it or nothing. The label given here does not
+    /// count. What has to be published waits in the outbox: [`Client::flush`].
     ///
     /// Nothing may run on the other implementation's data any more: two copies of a session use the same message keys.
     ///
+    /// Then the account is opened, which adds the protocols that only the settings have, and takes back those that only the
+    /// other implementation had. If that fails, for example without network, the account is taken over all the same:
+    /// [`TakenOver::opened`] says why, the client speaks what it can, and the next [`open`](Self::open) does the rest.
+    ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), and [`Error::AlreadyThere`] if the account was opened on this storage before,
-    /// [`Error::UnknownNamespace`], [`Error::UnknownTrustLevel`], [`Error::TooLarge`].
+    /// What keeps the account from being taken over; then nothing is written. [`Error::AlreadyThere`] if the account was opened
+    /// on this storage before, [`Error::UnknownNamespace`], [`Error::UnknownTrustLevel`], [`Error::TooLarge`];
+    /// [`Error::Settings`], [`Error::Storage`], [`Error::Corrupt`].
     pub async fn import(
         self,
         imported: impl Into<Arc<ImportedAccount>>,
-    ) -> Result<(Client<S, N>, Imported), Error> {
+    ) -> Result<TakenOver<Client<S, N>>, Error> {
         let driver = self.driver()?;
-        let imported = imported.into();
-        let taken_over = driver
-            .run(Request::Repeatable, |account| account.import(imported))
-            .await?;
-        let opened = driver
-            .run(Request::Repeatable, |account| account.open(None))
-            .await?;
-        Ok((Client::new(driver, opened.device), taken_over))
+        let account = imported.into();
+        let device = account.device;
+        let imported = driver.run(Request::Repeatable, |to| to.import(account)).await?;
+        let opened = driver.run(Request::Repeatable, |account| account.open(None));
+        let opened = opened.await;
+        Ok(TakenOver {
+            client: Client::new(driver, device),
+            imported,
+            opened,
+        })
     }
 
     /// Opens the account with the identity and the trust decisions of a backup, as a new device that takes the place of

@@ -52,7 +52,7 @@ mod patience;
 mod time;
 mod trust_messages;
 
-pub use builder::Builder;
+pub use builder::{Builder, TakenOver};
 pub use client::Client;
 pub use network::{Answer, Network, TrustPrompt};
 pub use omemo_sansio::engine::{

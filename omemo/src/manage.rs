@@ -151,7 +151,7 @@ impl<S: Storage, N: Network> Client<S, N> {
 /// The inbox: [`Settings::inbox`](crate::Settings::inbox).
 impl<S: Storage, N: Network> Client<S, N> {
     /// What was decrypted and not acknowledged yet, in the order it was decrypted in: after a start, what the application may
-    /// not have got into its own database.
+    /// not have got into its own database. Its senders are judged by what was decided until now.
     ///
     /// # Errors
     ///
@@ -201,7 +201,8 @@ impl<S: Storage, N: Network> Client<S, N> {
     }
 
     /// Deletes all that is known of another account: its devices, whom of them is trusted, all sessions, and what is owed to
-    /// it. Should it write again, it is a stranger.
+    /// it. Should it write again, it is a stranger. What it wrote and waits in the inbox stays until it is acknowledged, and
+    /// is undecided from now on.
     ///
     /// # Errors
     ///

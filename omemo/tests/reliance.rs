@@ -7,7 +7,7 @@ use common::{jid, open, open_on, settings, settle};
 use omemo::blocking::{Network as _, wait};
 use omemo::local::{Delivery, Server};
 use omemo::trust::TrustLevel;
-use omemo::{EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace, Timestamp};
+use omemo::{DeviceAddress, EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace, Timestamp};
 use omemo_conformance::faults::TestRng;
 use omemo_sansio::Account;
 use omemo_sansio::engine::{Effect, ForeignReply, Operation, Step};
@@ -225,6 +225,33 @@ fn a_catch_up_that_begins_before_the_commit_counts() {
         2,
         "{performed:?}"
     );
+}
+
+/// A session that another process opens meanwhile must not outlive what is known of whom it is with.
+#[test]
+fn a_session_that_comes_before_a_purge_is_committed_counts() {
+    let server = Server::new();
+    let romeo = romeo_on_memory(&server);
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    // The contact is known, with the identity key and a level, so another session leaves it as it is.
+    romeo.send(&[&juliet.jid], "hello");
+    let address = DeviceAddress {
+        jid: juliet.jid.clone(),
+        device: juliet.client.device(),
+    };
+    let mut opened = false;
+    let forget = account().forget_sessions(vec![juliet.jid.clone()], None);
+    drive(&romeo, forget, |_| {}).0.unwrap();
+    let (purged, performed) = drive(&romeo, account().purge_contact(juliet.jid.clone()), |effect| {
+        if let (Effect::Store(..), false) = (effect, opened) {
+            opened = true;
+            romeo.send(&[&juliet.jid], "meanwhile");
+        }
+    });
+    purged.unwrap();
+    assert_eq!(performed, ["load", "store", "load", "store"]);
+    let chains = wait(romeo.client.sending_chains(address)).unwrap();
+    assert_eq!(chains[&OMEMO_2], None, "its session is still there");
 }
 
 #[test]

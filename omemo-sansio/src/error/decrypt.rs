@@ -33,14 +33,14 @@ pub enum DecryptFailure {
     #[error(transparent)]
     PublicDataInconsistency(#[from] Box<Inconsistency>),
     /// The key exchange names a pre key that is not there: it was used before, or never existed. A new session is opened
-    /// as for [`NoSession`](Self::NoSession).
+    /// as for [`NoSession`](Self::NoSession); where there is one already, the empty message goes in that.
     #[error("the key exchange needs pre key {0}, which is gone")]
     PreKeyGone(PreKeyId),
-    /// The key exchange names a signed pre key that is not kept any more. A new session is opened as for
-    /// [`NoSession`](Self::NoSession).
+    /// The key exchange names a signed pre key that is not kept any more. As for [`PreKeyGone`](Self::PreKeyGone).
     #[error("the key exchange needs signed pre key {0}, which is gone")]
     SignedPreKeyGone(PreKeyId),
-    /// Too many messages before this one are missing.
+    /// Too many messages before this one are missing. Where there is no session with the device, a new one is opened as for
+    /// [`NoSession`](Self::NoSession).
     #[error("the message skips {skipped} message keys, more than {limit}")]
     TooManySkippedMessageKeys {
         /// How many would have to be skipped.
@@ -48,7 +48,8 @@ pub enum DecryptFailure {
         /// How many may be.
         limit: u32,
     },
-    /// The key element cannot be decrypted.
+    /// The key element cannot be decrypted. Where there is no session with the device, a new one is opened as for
+    /// [`NoSession`](Self::NoSession).
     #[error("the key element cannot be decrypted: {0}")]
     Session(#[source] DecryptError),
     /// The key element cannot be read.
@@ -71,9 +72,11 @@ pub enum Advice {
     /// The sender's device list may be behind: try the message again later.
     TryLater,
     /// The session is lost on this side. The outbox holds a new one, at most one a device and day: flush it, and ask the
-    /// sender to send the message again.
+    /// sender to send the message again. If the device's messages end so time after time, it goes on in another session than
+    /// the one that there is here: replace its sessions.
     Flush,
-    /// The two sides of the session do not agree any more. If more than a message or two of the device end so, replace its
+    /// The two sides of the session do not agree any more. Where there is none on this side, the outbox holds a new one, as for
+    /// [`Flush`](Self::Flush). If more than a message or two of the device end so, replace its
     /// sessions. Never do so by itself: forged messages look the same.
     ReplaceSessions,
 }

@@ -237,9 +237,23 @@ fn content(
     })
 }
 
+/// Whether the device writes in a session that there is not, or opens one that cannot be opened.
+fn lacks_session(view: &mut View, origin: &Origin<'_>, failure: &DecryptFailure) -> Result<bool, Stop> {
+    Ok(match failure {
+        DecryptFailure::NoSession(_)
+        | DecryptFailure::PreKeyGone(_)
+        | DecryptFailure::SignedPreKeyGone(_) => true,
+        DecryptFailure::TooManySkippedMessageKeys { .. } | DecryptFailure::Session(_) => {
+            let session = place::session(origin.jid, &origin.namespace, origin.device)?;
+            view.read::<Session>(&session)?.is_none()
+        }
+        _ => false,
+    })
+}
+
 /// The message cannot be decrypted. Nothing changes, except that a device list that came because of it is kept, and that a
-/// listed device that writes in a session not known here, or opens one with keys that are gone, is sent a new one, at
-/// most once a day (XEP-0384, section 6).
+/// listed device that writes in a session not known here, or opens one that cannot be opened, is sent a new one, at most once
+/// a day (XEP-0384, section 6).
 fn give_up<T>(
     view: &mut View,
     env: &Env<'_>,
@@ -247,16 +261,13 @@ fn give_up<T>(
     known: KnownSender,
     error: Error,
 ) -> Result<T, Stop> {
-    let Error::Decrypt(
-        DecryptFailure::NoSession(_) | DecryptFailure::PreKeyGone(_) | DecryptFailure::SignedPreKeyGone(_),
-    ) = error
-    else {
-        return Err(match error {
-            Error::Decrypt(_) => Stop::FailKeeping(error),
-            // A record that is damaged, for one: nothing is written on such ground.
-            _ => Stop::Fail(error),
-        });
+    // A record that is damaged, for one: nothing is written on such ground.
+    let Error::Decrypt(failure) = &error else {
+        return Err(Stop::Fail(error));
     };
+    if !lacks_session(view, origin, failure)? {
+        return Err(Stop::FailKeeping(error));
+    }
     let mut contact = known.contact;
     let due = |repaired: crate::Timestamp| env.now - repaired >= REPAIR_INTERVAL;
     if let Some(device) = contact.devices.get_mut(&origin.device)

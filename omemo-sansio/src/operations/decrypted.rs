@@ -113,7 +113,8 @@ pub struct Sender {
     pub device: DeviceId,
     /// The identity key that authenticated the message.
     pub identity_key: IdentityKey,
-    /// What the trust policy makes of that key. Never [`Trust::Distrusted`]; what is undecided should be shown so.
+    /// What the trust policy makes of that key; what is undecided should be shown so. [`Trust::Distrusted`] only in what
+    /// waits in the inbox and was decrypted before the key was distrusted.
     pub trust: Trust,
     /// The level of the key, if it has one.
     pub level: Option<TrustLevel>,

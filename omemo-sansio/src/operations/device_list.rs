@@ -46,7 +46,7 @@ pub(super) struct Source<'a> {
     now: Timestamp,
     /// Whether lists of the protocol carry labels. Where they do not, their silence says nothing.
     labels: bool,
-    /// This device, on lists of the own account: what it is called is decided here.
+    /// This device, on lists of the own account, once it has an id: what it is called is decided here.
     own: Option<DeviceId>,
     /// How many devices are kept.
     devices: usize,
@@ -62,16 +62,17 @@ impl<'a> Source<'a> {
         namespace: &'a Namespace,
         now: Timestamp,
     ) -> Self {
-        let own = own.filter(|_| *jid == settings.jid);
+        let is_own_list = *jid == settings.jid;
         Self {
             namespace,
             now,
             labels: settings.supports_labels(namespace),
-            own,
-            devices: match own {
-                // What is cut of the own list would be missing when it is published again.
-                Some(_) => MAX_DEVICES,
-                None => settings.limits.devices,
+            own: own.filter(|_| is_own_list),
+            // What is cut of the own list would be missing when it is published again.
+            devices: if is_own_list {
+                MAX_DEVICES
+            } else {
+                settings.limits.devices
             },
             label: settings.limits.label,
         }

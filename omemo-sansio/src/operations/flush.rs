@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::device_list::current_list;
+use super::device_list::{Source, apply_downloaded, current_list, forget_records, keep_listed};
 use super::{catch_up, own_account, pool, replies};
 use crate::engine::{DeleteBundle, DownloadDeviceList, Env, Stop, View};
 use crate::error::BundleFailure;
@@ -99,6 +99,7 @@ pub(super) fn flush(view: &mut View, env: &mut Env<'_>, settings: &Settings) -> 
     let owed = replies::gather(view, settings, owed, &mut flushed)?;
     flush_bundles(view, settings, &account, bundles, &mut flushed)?;
     flush_withdrawals(view, settings, &account, withdrawals, &mut flushed)?;
+    let lists = learn_lists(view, env, settings, &account, lists, &mut flushed)?;
     view.settle()?;
     flush_lists(view, settings, lists, &mut flushed)?;
     view.settle()?;
@@ -158,6 +159,50 @@ fn flush_bundles(
         }
     }
     Ok(())
+}
+
+/// Downloads the lists that are to be published and were never seen, as after an import: what was known elsewhere may be
+/// old, and devices that came since must stay on them. Those that cannot be seen now are not published.
+fn learn_lists(
+    view: &mut View,
+    env: &Env<'_>,
+    settings: &Settings,
+    account: &AccountRecord,
+    marked: Vec<Namespace>,
+    flushed: &mut Flushed,
+) -> Result<Vec<Namespace>, Stop> {
+    let key = place::contact(&settings.jid)?;
+    let contact = view.read::<Contact>(&key)?.unwrap_or_default();
+    let (mut lists, unseen): (Vec<_>, Vec<_>) = marked
+        .into_iter()
+        .partition(|namespace| contact.knows_list(namespace) || settings.protocol(namespace).is_none());
+    if unseen.is_empty() {
+        return Ok(lists);
+    }
+    let mut contact = view.take::<Contact>(&key)?.unwrap_or_default();
+    for namespace in unseen {
+        let request = DownloadDeviceList {
+            namespace: namespace.clone(),
+            jid: settings.jid.clone(),
+        };
+        match view.device_list(request)? {
+            None => {}
+            Some(Err(error)) => {
+                let item = OutboxItem::DeviceList(namespace);
+                flushed.failed.push((item, OutboxFailure::Network(error)));
+            }
+            Some(Ok(list)) => {
+                let list = list.unwrap_or_default();
+                let source = Source::new(settings, Some(account.device), &settings.jid, &namespace, env.now);
+                let met = apply_downloaded(&mut contact, &source, &list).met;
+                keep_listed(&mut contact, account, &source, &list);
+                forget_records(view, settings, &settings.jid, &met)?;
+                lists.push(namespace);
+            }
+        }
+    }
+    view.put_changed(&key, contact)?;
+    Ok(lists)
 }
 
 /// Publishes the device lists that are marked, each after its bundle (XEP-0384, section 5.3).

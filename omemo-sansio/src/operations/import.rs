@@ -231,8 +231,8 @@ fn put_contact(
         put_sessions(view, env.now, settings, jid, *device, known, report)?;
     }
     if *jid == settings.jid {
-        // Written with the account. Its list is downloaded again before it is published: the labels of the other
-        // devices come with signatures, which are not taken over.
+        // Written with the account. Its list counts as never seen, so it is downloaded before it is published: the labels of
+        // the other devices come with signatures, which are not taken over.
         return Ok(());
     }
     let mut known = known_contact(contact);

@@ -8,11 +8,13 @@ use omemo_storage::{MAX_VALUE, Name};
 use sha2::{Digest, Sha256};
 
 use super::decrypted::{Content, IncomingMessage, Received, Sender};
-use super::set_trust::judge;
+use super::set_trust::meaning;
 use crate::engine::{Env, Stop, View};
+use crate::error::DecryptFailure;
 use crate::protocol::KeyMaterial;
 use crate::records::{Contact, InboxIndex, InboxMessage, place};
 use crate::settings::Settings;
+use crate::trust::Trust;
 use crate::{BareJid, Error, MAX_INBOX_MESSAGES, Timestamp};
 
 /// How much room a plaintext leaves in a record for what is kept beside it.
@@ -93,8 +95,8 @@ pub(super) fn want(view: &mut View, settings: &Settings, incoming: &IncomingMess
     Ok(())
 }
 
-/// What is kept of the message, if it was decrypted before and not acknowledged since. If it was not, there must be room
-/// for it.
+/// What is kept of the message, if it was decrypted before and not acknowledged since; not if its sender was distrusted
+/// meanwhile. If it was not decrypted before, there must be room for it.
 pub(super) fn find(
     view: &mut View,
     settings: &Settings,
@@ -106,7 +108,11 @@ pub(super) fn find(
     let id = InboxId::of(settings, incoming);
     if let Some(kept) = view.read::<InboxMessage>(&place::inbox_message(&id)?)? {
         let contact = view.read::<Contact>(&place::contact(&kept.sender)?)?;
-        return received(settings, id, &kept, &contact.unwrap_or_default()).map(Some);
+        let received = received(settings, id, &kept, &contact.unwrap_or_default())?;
+        return match received.sender.trust {
+            Trust::Distrusted => Err(DecryptFailure::SenderDistrusted(kept.identity_key).into()),
+            _ => Ok(Some(received)),
+        };
     }
     let InboxIndex { messages, bytes, .. } = read_index(view)?;
     if messages >= settings.limits.inbox_messages || bytes >= settings.limits.inbox_bytes {
@@ -223,7 +229,9 @@ fn received(
     contact: &Contact,
 ) -> Result<Received, Stop> {
     let jid: &BareJid = &kept.sender;
-    let (trust, _) = judge(settings, jid, &kept.identity_key, &contact.trust)?;
+    // The first use of a key is when its message was decrypted. One without a level by now is nobody's decision.
+    let level = contact.trust.get(&kept.identity_key.curve25519());
+    let trust = level.map_or(Ok(Trust::Undecided), |level| meaning(settings, level))?;
     let key_material = KeyMaterial::from_decrypted(kept.key_material.clone(), kept.key_length)
         .ok_or(Error::Internal("key material in the inbox is too short"))?;
     Ok(Received {
@@ -236,7 +244,7 @@ fn received(
             device: kept.device,
             identity_key: kept.identity_key,
             trust,
-            level: contact.trust.get(&kept.identity_key.curve25519()).cloned(),
+            level: level.cloned(),
         },
         namespace: kept.namespace.clone(),
         key_material,

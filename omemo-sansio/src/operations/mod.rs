@@ -167,7 +167,7 @@ impl Account {
 
     /// Takes every other device off the own device lists; tells which.
     pub fn clear_device_lists(&self) -> Operation<Vec<DeviceId>> {
-        self.operation(|view, _, settings| own_device::clear_lists(view, settings))
+        self.operation(|view, env, settings| own_device::clear_lists(view, env, settings))
     }
 
     /// Opens new sessions with a device in place of those there are; it is told through the outbox.

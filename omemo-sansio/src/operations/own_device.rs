@@ -52,7 +52,11 @@ pub(super) fn set_label(
 }
 
 /// Takes every other device off the own lists. They are kept, inactive; one that is still in use puts itself back.
-pub(super) fn clear_lists(view: &mut View, settings: &Settings) -> Result<Vec<DeviceId>, Stop> {
+pub(super) fn clear_lists(
+    view: &mut View,
+    env: &Env<'_>,
+    settings: &Settings,
+) -> Result<Vec<DeviceId>, Stop> {
     let contact_key = place::contact(&settings.jid)?;
     view.want(place::account()?);
     view.want(contact_key.clone());
@@ -73,6 +77,10 @@ pub(super) fn clear_lists(view: &mut View, settings: &Settings) -> Result<Vec<De
         if listed {
             removed.push(*id);
         }
+    }
+    for namespace in settings.namespaces() {
+        // Whoever else is there now is not to stay, so nobody has to look.
+        contact.refreshed.entry(namespace).or_insert(env.now);
     }
     view.put_changed(&contact_key, contact)?;
     for namespace in settings.namespaces() {

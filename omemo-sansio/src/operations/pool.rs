@@ -23,15 +23,23 @@ pub(super) fn create(
     now: Timestamp,
     rng: &mut dyn CryptoRng,
 ) -> (ProtocolRecord, PreKeys) {
+    // Where the protocol was purged, messages may be under way that name keys from before.
+    let [mut next_signed_pre_key, next_pre_key] = [first_id(rng), first_id(rng)];
+    let id = next_id(&mut next_signed_pre_key);
     let mut record = ProtocolRecord {
-        signed_pre_key: signed_pre_key(protocol, identity, PreKeyId::new(1), now, rng),
+        signed_pre_key: signed_pre_key(protocol, identity, id, now, rng),
         retired: None,
-        next_signed_pre_key: 2,
-        next_pre_key: 1,
+        next_signed_pre_key,
+        next_pre_key,
     };
     let mut pre_keys = PreKeys::default();
     refill(&mut record, &mut pre_keys, rng);
     (record, pre_keys)
+}
+
+/// Where the ids of keys begin, from 1 to 2^24: some legacy clients take no larger ones to begin with.
+fn first_id(rng: &mut dyn CryptoRng) -> u32 {
+    1 + (rng.next_u32() >> 8)
 }
 
 /// Fills the pool up. No id is used again before all others were.

@@ -1,5 +1,7 @@
 //! Forgetting: a protocol, a contact, sessions.
 
+use alloc::vec::Vec;
+
 use omemo_storage::{Key, Name};
 
 use super::{mark, own_account};
@@ -67,6 +69,25 @@ pub(super) fn sessions(view: &mut View, jids: &[BareJid], namespace: Option<&Nam
     Ok(())
 }
 
+/// Deletes what may stand of sessions with the devices of a contact, whether it was found or not: one that comes meanwhile
+/// conflicts. (A device that comes meanwhile changes the contact.)
+fn delete_sessions(
+    view: &mut View,
+    jid: &BareJid,
+    contact: &Contact,
+    namespaces: &[Namespace],
+) -> Result<(), Stop> {
+    for (device, _) in &contact.devices {
+        for namespace in namespaces {
+            view.delete(&place::session(jid, namespace, *device)?)?;
+            view.delete(&place::skipped(jid, namespace, *device)?)?;
+            view.delete(&place::archive(jid, namespace, *device)?)?;
+            view.delete(&MarkPlace::Reply(namespace.clone(), jid.clone(), *device).key()?)?;
+        }
+    }
+    Ok(())
+}
+
 fn is_of_session(key: &Key, namespace: Option<&Namespace>) -> bool {
     let rest = ["session/", "skipped/", "archive/"]
         .into_iter()
@@ -91,6 +112,10 @@ pub(super) fn contact(view: &mut View, settings: &Settings, jid: &BareJid) -> Re
         view.want_partition(partition);
     }
     view.settle()?;
+    if let Some(contact) = view.read::<Contact>(&place::contact(jid)?)? {
+        let namespaces: Vec<_> = settings.namespaces().collect();
+        delete_sessions(view, jid, &contact, &namespaces)?;
+    }
     for partition in &partitions {
         for key in view.items(partition)? {
             view.delete(&key)?;

@@ -10,15 +10,15 @@ use omemo_sansio::transfer::{Backup, ImportedAccount};
 use omemo_sansio::trust::{TrustLevel, TrustMessage};
 use omemo_sansio::{
     BareJid, CatchUp, Consistency, Decrypted, DecryptedPage, DeviceAddress, DeviceId, DeviceList,
-    DeviceListChange, Devices, EncryptRequest, Encrypted, Error, Flushed, Imported, InboxId, IncomingMessage,
+    DeviceListChange, Devices, EncryptRequest, Encrypted, Error, Flushed, InboxId, IncomingMessage,
     Maintained, Namespace, OwedTrustMessages, Pending, Refreshed, Replaced, Sender, SendingChains, Settings,
     Timestamp, TrustMessageOutcome,
 };
 pub use omemo_storage::blocking::wait;
 use omemo_storage::{Companion, Storage, Transactional};
 
-use crate::Builder;
 use crate::keys::IdentityKey;
+use crate::{Builder, TakenOver};
 
 pub use network::{Inline, Network};
 
@@ -79,8 +79,17 @@ impl<S: Storage, N: Network> Builder<S, Inline<N>> {
     pub fn import_blocking(
         self,
         imported: impl Into<Arc<ImportedAccount>>,
-    ) -> Result<(Client<S, N>, Imported), Error> {
-        wait(self.import(imported)).map(|(client, imported)| (Client(client), imported))
+    ) -> Result<TakenOver<Client<S, N>>, Error> {
+        let TakenOver {
+            client,
+            imported,
+            opened,
+        } = wait(self.import(imported))?;
+        Ok(TakenOver {
+            client: Client(client),
+            imported,
+            opened,
+        })
     }
 
     /// [`restore`](Self::restore), on the calling thread.

@@ -1,7 +1,8 @@
 //! Plaintexts that wait until the application has them.
 
 use omemo::blocking::wait;
-use omemo::{Decrypted, InboxId, Settings};
+use omemo::trust::{Trust, TrustLevel};
+use omemo::{DecryptFailure, Decrypted, Error, InboxId, Settings};
 
 use super::world::{Device, JULIET, OMEMO_2, ROMEO, World, both, settings, text};
 
@@ -119,4 +120,38 @@ fn what_is_too_large_for_the_inbox_leaves_its_page_as_it_was() {
     let juliet = world.open(settings(JULIET, both()), "phone", storage, |builder| builder);
     let read = juliet.decrypt(page[1].clone()).unwrap();
     assert!(text(&read).unwrap() == large, "it can be read");
+}
+
+/// What waits is judged by what was decided since, and nobody is met for the first time there.
+#[test]
+fn what_waits_is_judged_by_what_is_known_now() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.open(keeping(JULIET), "phone", Default::default(), |builder| builder);
+    romeo.send(&juliet.jid, "But, soft!", &[OMEMO_2]);
+    let message = juliet.arrived().remove(0);
+    let received = juliet.decrypt(message.clone()).unwrap().received().unwrap();
+    let trust = || {
+        wait(juliet.client.pending())
+            .unwrap()
+            .remove(0)
+            .received
+            .sender
+            .trust
+    };
+    assert_eq!(trust(), Trust::Trusted);
+
+    let (jid, key) = (received.sender.jid, received.sender.identity_key);
+    wait(juliet.client.set_trust(jid.clone(), key, TrustLevel::DISTRUSTED)).unwrap();
+    let again = juliet.decrypt(message.clone()).unwrap_err();
+    assert!(
+        matches!(again, Error::Decrypt(DecryptFailure::SenderDistrusted(_))),
+        "{again}"
+    );
+    assert_eq!(trust(), Trust::Distrusted);
+
+    wait(juliet.client.purge_contact(jid)).unwrap();
+    assert_eq!(trust(), Trust::Undecided);
+    let again = juliet.decrypt(message).unwrap();
+    assert!(matches!(again, Decrypted::Undecided(_)), "{again:?}");
 }

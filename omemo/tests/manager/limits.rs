@@ -47,6 +47,33 @@ fn devices_of_others_have_a_limit_and_the_own_ones_none_of_it() {
     assert_eq!(listed.devices.len(), 10);
 }
 
+/// What is cut of the own list when the account is opened, or restored, would be missing when it is published.
+#[test]
+fn the_own_list_is_not_cut_at_the_first_opening_either() {
+    let world = World::default();
+    let limits = Limits {
+        devices: 5,
+        ..Limits::default()
+    };
+    let own = super::world::jid(ROMEO);
+    let listed = || world.server.device_list(&own, &OMEMO_2).unwrap().devices.len();
+    world.server.publish_device_list(&own, &OMEMO_2, list(9));
+    let romeo = limited(&world, ROMEO, limits);
+    assert_eq!(listed(), 10);
+
+    let backup = wait(romeo.client.back_up(Vec::new())).unwrap();
+    let mut settings = settings(ROMEO, both());
+    settings.limits = limits;
+    let connection = world.server.connect(&own, "restored");
+    let builder = omemo::Client::builder(settings, omemo_storage_memory::MemoryStorage::new(), connection);
+    wait(builder.restore(backup)).unwrap();
+    assert_eq!(
+        listed(),
+        10,
+        "the new one takes the place of the one that is backed up"
+    );
+}
+
 #[test]
 fn bundles_have_a_limit_of_pre_keys() {
     let world = World::default();
@@ -59,6 +86,7 @@ fn bundles_have_a_limit_of_pre_keys() {
     let device = juliet.client.device();
     let mut bundle = world.server.bundle(&juliet.jid, &OMEMO_2, device).unwrap();
     let key = *bundle.pre_keys.values().next().unwrap();
+    bundle.pre_keys.clear();
     let mut with = |count: u32| {
         bundle
             .pre_keys

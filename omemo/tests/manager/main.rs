@@ -8,6 +8,7 @@ mod errors;
 mod examine;
 mod fallbacks;
 mod hygiene;
+mod importing;
 mod inbox;
 mod labels;
 mod limits;

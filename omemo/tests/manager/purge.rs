@@ -2,7 +2,7 @@
 
 use omemo::blocking::wait;
 use omemo::trust::TrustLevel;
-use omemo::{Error, InvalidSettings};
+use omemo::{DecryptFailure, Error, InvalidSettings};
 
 use super::world::{JULIET, LEGACY, OMEMO_2, ROMEO, World, both, jid, newer, settings};
 
@@ -103,4 +103,35 @@ fn a_contact_is_purged_with_devices_trust_sessions_and_what_is_owed() {
     assert_eq!(juliet.texts(), ["hello again"]);
     let devices = wait(romeo.client.device_information(juliet.jid.clone())).unwrap();
     assert_eq!(devices.devices[0].level, Some(TrustLevel::BLINDLY_TRUSTED));
+}
+
+/// What is under way when a protocol is purged names keys that nobody has any more, and never those that come after them.
+#[test]
+fn keys_of_a_purged_protocol_are_not_mistaken_for_new_ones() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.device(JULIET, "phone");
+    drop((romeo.arrived(), juliet.arrived()));
+    juliet.send(&romeo.jid, "lost", &[LEGACY]);
+    wait(romeo.client.purge_protocol(LEGACY)).unwrap();
+    let storage = std::sync::Arc::clone(&romeo.storage);
+    let lost = romeo.arrived();
+    drop(romeo);
+    let romeo = world.open(settings(ROMEO, both()), "phone", storage, |builder| builder);
+    // As the server does of itself when a client comes online.
+    wait(romeo.client.refresh_device_lists(juliet.jid.clone())).unwrap();
+    for message in lost {
+        let failed = romeo.decrypt(message).unwrap_err();
+        assert!(
+            matches!(
+                failed,
+                Error::Decrypt(DecryptFailure::PreKeyGone(_) | DecryptFailure::SignedPreKeyGone(_))
+            ),
+            "{failed}"
+        );
+    }
+    romeo.flush();
+    drop(juliet.receive());
+    juliet.send(&romeo.jid, "found", &[LEGACY]);
+    assert_eq!(romeo.texts(), ["found"]);
 }

@@ -1,9 +1,9 @@
 //! Replacing sessions, and how stale they are.
 
 use omemo::blocking::wait;
-use omemo::{BundleFailure, Decrypted, DeviceAddress, DeviceId};
+use omemo::{BundleFailure, DecryptFailure, Decrypted, DeviceAddress, DeviceId, Error};
 
-use super::world::{JULIET, LEGACY, OMEMO_2, ROMEO, World};
+use super::world::{JULIET, LEGACY, OMEMO_2, ROMEO, World, both, settings};
 
 #[test]
 fn sessions_are_replaced_in_every_protocol_and_the_other_side_is_told() {
@@ -126,5 +126,33 @@ fn both_sides_opening_at_once_converge_and_lose_nothing_in_both_protocols() {
         romeo.send(&juliet.jid, "no key exchange", spoken);
         juliet.send(&romeo.jid, "none", spoken);
         assert_eq!(world.server.seen().key_exchanges, before, "they have converged");
+    }
+}
+
+/// Only the last messages of a session that this device has never read are left: none of them can be read, and a new one is
+/// opened.
+#[test]
+fn a_session_whose_beginning_is_too_far_back_is_replaced() {
+    for namespace in [OMEMO_2, LEGACY] {
+        let world = World::default();
+        let mut limited = settings(ROMEO, both());
+        limited.limits.skipped_keys.per_message = 5;
+        let romeo = world.open(limited, "phone", Default::default(), |builder| builder);
+        let juliet = world.device(JULIET, "phone");
+        let spoken = std::slice::from_ref(&namespace);
+        drop((romeo.arrived(), juliet.arrived()));
+        for n in 0..8 {
+            juliet.send(&romeo.jid, &n.to_string(), spoken);
+        }
+        let last = romeo.arrived().pop().unwrap();
+        let failed = romeo.decrypt(last).unwrap_err();
+        let Error::Decrypt(DecryptFailure::TooManySkippedMessageKeys { skipped, .. }) = failed else {
+            panic!("{failed}")
+        };
+        assert_eq!(skipped, 7);
+        romeo.flush();
+        drop(juliet.receive());
+        juliet.send(&romeo.jid, "readable", spoken);
+        assert_eq!(romeo.texts(), ["readable"]);
     }
 }
