@@ -69,3 +69,37 @@ fn a_client_that_drops_the_label_does_not_take_it_away() {
     let label = list.devices[&romeo.client.device()].label.clone();
     assert_eq!(label.unwrap().text, "phone");
 }
+
+/// Anybody who may write to the list could name a device otherwise.
+#[test]
+fn a_label_that_another_key_has_signed_is_not_shown() {
+    let world = World::default();
+    let romeo = world.open(settings(ROMEO, both()), "phone", Arc::default(), |builder| {
+        builder.label("phone")
+    });
+    let laptop = world.open(settings(ROMEO, both()), "laptop", Arc::default(), |builder| {
+        builder.label("laptop")
+    });
+    let mut list = world.server.device_list(&romeo.jid, &OMEMO_2).unwrap();
+    let of_laptop = list.devices[&laptop.client.device()].label.clone();
+    let entry = list.devices.get_mut(&romeo.client.device()).unwrap();
+    // What is signed is the text: with that of another device, or with another text, it does not fit.
+    for swapped in [false, true] {
+        let label = entry.label.as_mut().unwrap();
+        *label = of_laptop.clone().unwrap();
+        if swapped {
+            label.text = "phone".to_owned();
+        }
+        let list = omemo::DeviceList {
+            devices: [(romeo.client.device(), entry.clone())].into(),
+        };
+        wait(laptop.client.update_device_list(OMEMO_2, romeo.jid.clone(), list)).unwrap();
+        let devices = wait(laptop.client.device_information(romeo.jid.clone()))
+            .unwrap()
+            .devices;
+        let shown = devices
+            .iter()
+            .find(|device| device.device == romeo.client.device());
+        assert_eq!(shown.unwrap().label, None);
+    }
+}
