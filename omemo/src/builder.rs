@@ -15,6 +15,7 @@ use crate::logged::Logged;
 use crate::network::{Network, Nobody, TrustPrompt};
 use crate::parked::{Parked, Request};
 use crate::time::{Clock, SystemClock, Timer};
+use crate::unclaimed::Unclaimed;
 
 /// An account that was [taken over](Builder::import) from another implementation.
 #[derive(Debug)]
@@ -221,6 +222,7 @@ impl<S: Storage, N: Network> Builder<S, N> {
             turn: async_lock::Mutex::new(()),
             contended: AtomicU32::new(0),
             parked: Parked::default(),
+            unclaimed: Unclaimed::default(),
             outbox: Event::new(),
         })
     }

@@ -27,7 +27,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// One account on one device. Cloning is cheap and shares it; clones may be used from any number of tasks and threads.
 ///
 /// Every future may be dropped at any await. Made again, the same call goes on where it was: a `decrypt` inside a timeout
-/// loses nothing.
+/// loses nothing, also if the message comes again in a page, or in another one.
 pub struct Client<S, N> {
     pub(crate) driver: Arc<Driver<S, N>>,
     device: DeviceId,
@@ -107,8 +107,10 @@ impl<S: Storage, N: Network> Client<S, N> {
     pub async fn decrypt(&self, message: impl Into<Arc<IncomingMessage>>) -> Result<Decrypted, Error> {
         let message = message.into();
         let request = Request::Decrypt(Arc::clone(&message));
-        let decrypted = self.driver.run(request, |account| account.decrypt(message)).await;
-        self.note_owed(decrypted)
+        self.driver.end_overlapping(&request).await?;
+        let begin = Arc::clone(&message);
+        let decrypted = self.driver.run(request, |account| account.decrypt(begin)).await;
+        self.note_owed(self.driver.unclaimed.claim(&message, decrypted))
     }
 
     /// Decrypts a page of an archive, or whatever has piled up: messages from any senders, in their order, by one load and
@@ -127,10 +129,16 @@ impl<S: Storage, N: Network> Client<S, N> {
     ) -> Result<DecryptedPage, Error> {
         let page = page.into();
         let request = Request::DecryptMany(Arc::clone(&page));
-        let decrypted = self
+        self.driver.end_overlapping(&request).await?;
+        let begin = Arc::clone(&page);
+        let outcomes = self
             .driver
-            .run(request, |account| account.decrypt_many(page))
+            .run(request, |account| account.decrypt_many(begin))
             .await?;
+        let outcomes = page.iter().zip(outcomes);
+        let decrypted: DecryptedPage = outcomes
+            .map(|(message, outcome)| self.driver.unclaimed.claim(message, outcome))
+            .collect();
         if decrypted.iter().any(owes_something) {
             self.driver.outbox.notify(usize::MAX);
         }

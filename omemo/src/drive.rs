@@ -21,6 +21,7 @@ use crate::network::{Network, TrustPrompt};
 use crate::parked::{Held, Parked, Request};
 use crate::patience::Pause;
 use crate::time::{Clock, Timer};
+use crate::unclaimed::Unclaimed;
 
 /// How often a commit of unknown outcome is sent again where there is no timer.
 const RESENDS_WITHOUT_TIMER: u32 = 16;
@@ -54,6 +55,7 @@ pub(crate) struct Driver<S, N> {
     /// How many conflicts the last operation had that ended. Who has won against others lets them go first.
     pub(crate) contended: AtomicU32,
     pub(crate) parked: Parked,
+    pub(crate) unclaimed: Unclaimed,
     /// Told when something was put in the outbox.
     pub(crate) outbox: Event,
 }

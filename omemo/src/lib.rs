@@ -51,6 +51,7 @@ mod parked;
 mod patience;
 mod time;
 mod trust_messages;
+mod unclaimed;
 
 pub use builder::{Builder, TakenOver};
 pub use client::Client;

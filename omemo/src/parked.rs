@@ -1,5 +1,5 @@
 //! Operations whose futures were dropped, or that gave up waiting, while their commit was under way. The same request
-//! takes them up again.
+//! takes them up again; another one for a message of theirs [drives them to their end](crate::unclaimed) first.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -26,6 +26,15 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// The messages that it decrypts.
+    fn messages(&self) -> &[IncomingMessage] {
+        match self {
+            Self::Decrypt(message) => std::slice::from_ref(message),
+            Self::DecryptMany(page) => page,
+            Self::Encrypt(_) | Self::BeginCatchUp | Self::Repeatable => &[],
+        }
+    }
+
     /// How many bytes it holds, about.
     fn bytes(&self) -> usize {
         match self {
@@ -61,6 +70,18 @@ impl Parked {
         let index = parked.iter().position(|(parked, _)| parked == request)?;
         let (_, operation) = parked.remove(index)?;
         operation.downcast().ok().map(|operation| *operation)
+    }
+
+    /// Other requests that decrypt a message of this one.
+    pub(crate) fn overlapping(&self, request: &Request) -> Vec<Request> {
+        let parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let messages = request.messages();
+        let overlaps = |parked: &Request| parked.messages().iter().any(|message| messages.contains(message));
+        let requests = parked.iter().map(|(parked, _)| parked);
+        requests
+            .filter(|parked| *parked != request && overlaps(parked))
+            .cloned()
+            .collect()
     }
 
     /// Lets go of messages that were encrypted and never handed out: whom they were for may have changed. Their keys are

@@ -142,6 +142,50 @@ fn a_dropped_decrypt_is_continued_on_sqlite() {
     }
 }
 
+/// What was under way when the connection was lost comes again from the archive, in other pieces.
+#[test]
+fn a_message_of_a_dropped_call_may_come_again_by_another() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let storage = Hesitant(MemoryStorage::new());
+    let juliet = open_on(&server, "juliet@capulet.lit", "phone", storage);
+    let page = |texts: [&str; 3]| {
+        texts.map(|text| {
+            romeo.send(&[&juliet.jid], text);
+            next_message(&juliet.connection)
+        })
+    };
+    let read = |messages: &[IncomingMessage]| -> Vec<Option<String>> {
+        let outcomes = wait(juliet.client.decrypt_many(messages.to_vec())).unwrap();
+        outcomes
+            .iter()
+            .map(|outcome| text(outcome.as_ref().unwrap()))
+            .collect()
+    };
+    let some = |text: &str| Some(text.to_owned());
+    for polls in 0..8 {
+        // Alone, then in a page.
+        let [first, second, _] = page(["alone", "then", "together"]);
+        if poll_and_drop(juliet.client.decrypt(first.clone()), polls).is_none() {
+            assert_eq!(
+                read(&[first.clone(), second.clone()]),
+                [some("alone"), some("then")]
+            );
+        }
+        assert_eq!(read(&[first]), [None], "handed out twice");
+
+        // In a page, then in others, and alone.
+        let messages = page(["one", "two", "three"]);
+        if poll_and_drop(juliet.client.decrypt_many(messages.to_vec()), polls).is_none() {
+            assert_eq!(read(&messages[..1]), [some("one")]);
+            let two = wait(juliet.client.decrypt(messages[1].clone())).unwrap();
+            assert_eq!(text(&two), some("two"));
+            assert_eq!(read(&messages[1..]), [None, some("three")]);
+        }
+        assert_eq!(read(&messages), [None, None, None], "handed out twice");
+    }
+}
+
 #[test]
 fn a_dropped_encrypt_uses_no_key_twice() {
     let server = Server::new();
