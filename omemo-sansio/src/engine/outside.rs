@@ -9,7 +9,7 @@ use omemo_storage::Revision;
 use super::effect::{
     DeleteBundle, DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList,
 };
-use crate::records::MarkPlace;
+use crate::records::Receiver;
 use crate::trust::TrustDecision;
 use crate::{Bundle, DeviceList, Namespace, NetworkError};
 
@@ -23,7 +23,7 @@ pub(super) struct Outside {
     pub(super) deleted_bundles: BTreeMap<DeleteBundle, Result<(), NetworkError>>,
     pub(super) uploaded_bundles: BTreeMap<Namespace, Uploaded<Bundle>>,
     pub(super) uploaded_lists: BTreeMap<Namespace, Uploaded<DeviceList>>,
-    pub(super) sent: BTreeMap<MarkPlace, Result<(), NetworkError>>,
+    pub(super) sent: BTreeMap<Receiver, Result<(), NetworkError>>,
 }
 
 /// A downloaded device list.
@@ -60,7 +60,7 @@ impl Outside {
         );
     }
 
-    /// Messages that the core sends itself are each for one device, which the outbox knows them by.
+    /// Messages that the core sends itself are each for one device.
     pub(super) fn message_sent(&mut self, request: SendMessage, answer: Result<(), NetworkError>) {
         let SendMessage { to, message } = request;
         let device = message
@@ -68,8 +68,12 @@ impl Outside {
             .first()
             .and_then(|recipient| recipient.keys.first());
         if let Some(key) = device {
-            self.sent
-                .insert(MarkPlace::Reply(message.namespace, to, key.device), answer);
+            let receiver = Receiver {
+                namespace: message.namespace,
+                jid: to,
+                device: key.device,
+            };
+            self.sent.insert(receiver, answer);
         }
     }
 }

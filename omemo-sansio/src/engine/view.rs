@@ -14,7 +14,7 @@ use super::effect::{
 };
 use super::outside::{Listed, Outside};
 use super::stored::StoredView;
-use crate::records::{MarkPlace, Stored, place};
+use crate::records::{MarkPlace, Receiver, Stored, place};
 use crate::trust::{TrustDecision, UndecidedKey};
 use crate::{Bundle, DeviceId, DeviceList, Error, Namespace, NetworkError};
 
@@ -263,18 +263,27 @@ impl View {
     /// meanwhile asks for another message.
     pub(crate) fn sent(&mut self, mark: &MarkPlace) -> Result<Option<Result<(), NetworkError>>, Stop> {
         let revision = self.stored.revision(&mark.key()?)?;
-        let answer = match self.outside.sent.get(mark) {
+        let receiver = mark.receiver();
+        let answer = match receiver.and_then(|receiver| self.outside.sent.get(&receiver)) {
             Some(answer) if self.sent_for.get(mark).copied() == revision => Some(answer.clone()),
             _ => None,
         };
         Ok(answer)
     }
 
+    /// The devices that messages have been sent to so far.
+    pub(crate) fn receivers(&self) -> impl Iterator<Item = &Receiver> {
+        let sent = self.outside.sent.iter().filter(|(_, answer)| answer.is_ok());
+        sent.map(|(receiver, _)| receiver)
+    }
+
     /// Sends the message of a mark once the checkpoint that this run ends in is committed, never before.
     pub(crate) fn send_after_commit(&mut self, mark: &MarkPlace, message: SendMessage) -> Result<(), Stop> {
         if let Some(revision) = self.stored.revision(&mark.key()?)? {
             self.sent_for.insert(mark.clone(), revision);
-            self.outside.sent.remove(mark);
+        }
+        if let Some(receiver) = mark.receiver() {
+            self.outside.sent.remove(&receiver);
         }
         self.after_commit.push(Wanted::SendMessage(message));
         Ok(())

@@ -6,7 +6,7 @@ use super::decrypted::{Content, Decrypted, IncomingMessage, Received};
 use super::key_exchange::{self, Origin};
 use super::receive::receive;
 use super::sender::{KnownSender, check_identity, known_sender, presented_identity, record};
-use super::{inbox, mark, own_account, within};
+use super::{inbox, own_account, repairs, within};
 use crate::engine::{Env, Stop, View};
 use crate::error::DecryptFailure;
 use crate::protocol::{KeyMaterial, PayloadError, Protocol, WithoutPayload};
@@ -23,9 +23,6 @@ const MAX_OWN_ELEMENTS: usize = 8;
 
 /// The most key elements that are read before it is known which are for this device.
 const MAX_FORESEEN: usize = 32;
-
-/// How long a device gets no further session that it did not ask for: a day.
-const REPAIR_INTERVAL: u64 = 86_400;
 
 pub(super) fn decrypt(
     view: &mut View,
@@ -252,11 +249,11 @@ fn lacks_session(view: &mut View, origin: &Origin<'_>, failure: &DecryptFailure)
 }
 
 /// The message cannot be decrypted. Nothing changes, except that a device list that came because of it is kept, and that a
-/// listed device that writes in a session not known here, or opens one that cannot be opened, is sent a new one, at most once
-/// a day (XEP-0384, section 6).
+/// listed device that writes in a session not known here, or opens one that cannot be opened, is owed a new one (XEP-0384,
+/// section 6).
 fn give_up<T>(
     view: &mut View,
-    env: &Env<'_>,
+    env: &mut Env<'_>,
     origin: &Origin<'_>,
     known: KnownSender,
     error: Error,
@@ -269,17 +266,7 @@ fn give_up<T>(
         return Err(Stop::FailKeeping(error));
     }
     let mut contact = known.contact;
-    let due = |repaired: crate::Timestamp| env.now - repaired >= REPAIR_INTERVAL;
-    if let Some(device) = contact.devices.get_mut(&origin.device)
-        && device.is_active(&origin.namespace)
-        && device.repaired.is_none_or(due)
-    {
-        device.repaired = Some(env.now);
-        mark(
-            view,
-            &MarkPlace::Reply(origin.namespace.clone(), origin.jid.clone(), origin.device),
-        )?;
-    }
+    repairs::owe(view, env, origin, &mut contact)?;
     view.put_changed(&place::contact(origin.jid)?, contact)?;
     Err(Stop::FailKeeping(error))
 }

@@ -10,7 +10,7 @@ use super::device_list::{Source, apply_downloaded, current_list, forget_records,
 use super::{catch_up, own_account, pool, replies};
 use crate::engine::{DeleteBundle, DownloadDeviceList, Env, Stop, View};
 use crate::error::BundleFailure;
-use crate::records::{AccountRecord, Contact, Mark, MarkPlace, PreKeys, ProtocolRecord, place};
+use crate::records::{AccountRecord, Contact, Mark, MarkPlace, PreKeys, ProtocolRecord, Receiver, place};
 use crate::settings::Settings;
 use crate::{BareJid, DeviceId, Namespace, NetworkError};
 
@@ -19,7 +19,7 @@ use crate::{BareJid, DeviceId, Namespace, NetworkError};
 pub struct Flushed {
     /// What was sent and acknowledged.
     pub sent: Vec<OutboxItem>,
-    /// What failed; it stays in the outbox.
+    /// What failed. It stays in the outbox, but for replies that no session can be opened for.
     pub failed: Vec<(OutboxItem, OutboxFailure)>,
     /// How many replies wait for the end of a catch-up, or for the next flush since there are many.
     pub postponed: usize,
@@ -65,11 +65,28 @@ impl From<&MarkPlace> for OutboxItem {
             MarkPlace::Bundle(namespace) => Self::Bundle(namespace),
             MarkPlace::Devices(namespace) => Self::DeviceList(namespace),
             MarkPlace::Withdrawal(namespace) => Self::Withdrawal(namespace),
-            MarkPlace::Reply(namespace, jid, device) => Self::Reply {
-                namespace,
-                jid,
-                device,
-            },
+            MarkPlace::Reply(namespace, jid, device) | MarkPlace::Repair(namespace, jid, device) => {
+                Self::Reply {
+                    namespace,
+                    jid,
+                    device,
+                }
+            }
+        }
+    }
+}
+
+impl From<Receiver> for OutboxItem {
+    fn from(receiver: Receiver) -> Self {
+        let Receiver {
+            namespace,
+            jid,
+            device,
+        } = receiver;
+        Self::Reply {
+            namespace,
+            jid,
+            device,
         }
     }
 }
@@ -89,21 +106,26 @@ pub(super) fn flush(view: &mut View, env: &mut Env<'_>, settings: &Settings) -> 
             MarkPlace::Bundle(namespace) => bundles.push(namespace.clone()),
             MarkPlace::Devices(namespace) => lists.push(namespace.clone()),
             MarkPlace::Withdrawal(namespace) => withdrawals.push(namespace.clone()),
-            MarkPlace::Reply(..) => owed.push(place),
+            MarkPlace::Reply(..) | MarkPlace::Repair(..) => owed.push(place),
         }
     }
     if catch_up::any_open(view, env)? {
         flushed.postponed = owed.len();
         owed.clear();
     }
-    let owed = replies::gather(view, settings, owed, &mut flushed)?;
+    let mut owed = replies::gather(view, settings, env.now, owed, &mut flushed)?;
+    if owed.awaits_bundles {
+        // A bundle may take as long as the server of its device likes: what can leave does so first.
+        let ready = core::mem::take(&mut owed.ready);
+        replies::send(view, env, settings, &account, ready, &mut flushed)?;
+    }
     flush_bundles(view, settings, &account, bundles, &mut flushed)?;
     flush_withdrawals(view, settings, &account, withdrawals, &mut flushed)?;
     let lists = learn_lists(view, env, settings, &account, lists, &mut flushed)?;
     view.settle()?;
     flush_lists(view, settings, lists, &mut flushed)?;
     view.settle()?;
-    replies::send(view, env, settings, &account, owed, &mut flushed)?;
+    replies::send(view, env, settings, &account, owed.ready, &mut flushed)?;
     Ok(flushed)
 }
 

@@ -58,6 +58,7 @@ pub(super) fn import(
     for (jid, contact) in &imported.contacts {
         put_contact(view, env, settings, imported, jid, contact, &mut report)?;
     }
+    put_owed(view, env, imported)?;
     Ok(report)
 }
 
@@ -91,13 +92,13 @@ fn check(settings: &Settings, imported: &ImportedAccount) -> Result<(), Stop> {
 /// Every record that is written, so that all of them are expected to be as they are now.
 fn places(settings: &Settings, imported: &ImportedAccount) -> Result<Vec<Key>, Stop> {
     let mut keys = Vec::from([place::account()?, place::contact(&settings.jid)?]);
-    for (namespace, protocol) in &imported.protocols {
+    for namespace in imported.protocols.keys() {
         keys.push(place::protocol(namespace)?);
         keys.push(place::pre_keys(namespace)?);
         keys.push(MarkPlace::Bundle(namespace.clone()).key()?);
-        for (jid, device) in &protocol.owed_replies {
-            keys.push(MarkPlace::Reply(namespace.clone(), jid.clone(), *device).key()?);
-        }
+    }
+    for place in owed(imported) {
+        keys.push(place.key()?);
     }
     for (jid, contact) in &imported.contacts {
         if *jid != settings.jid {
@@ -167,8 +168,39 @@ fn put_protocol(
     view.put(&place::pre_keys(namespace)?, pre_keys)?;
     // The published bundle may be behind.
     mark(view, &MarkPlace::Bundle(namespace.clone()))?;
-    for (jid, device) in &imported.owed_replies {
-        mark(view, &MarkPlace::Reply(namespace.clone(), jid.clone(), *device))?;
+    Ok(())
+}
+
+/// The marks for the empty messages that are owed: answers, and for listed devices without a session a new one.
+fn owed(imported: &ImportedAccount) -> impl Iterator<Item = MarkPlace> {
+    let of_protocols = imported.protocols.iter();
+    let owed = of_protocols.flat_map(|(namespace, protocol)| {
+        let replies = protocol.owed_replies.iter();
+        replies.map(move |(jid, device)| (namespace, jid, *device))
+    });
+    owed.map(|(namespace, jid, device)| {
+        let contact = imported.contacts.get(jid);
+        let known = contact.and_then(|contact| contact.devices.get(&device));
+        let lacks_session = known.is_some_and(|known| !known.sessions.contains_key(namespace));
+        let of = if lacks_session {
+            MarkPlace::Repair
+        } else {
+            MarkPlace::Reply
+        };
+        of(namespace.clone(), jid.clone(), device)
+    })
+}
+
+/// Owes what was owed. The contacts are written by now.
+fn put_owed(view: &mut View, env: &Env<'_>, imported: &ImportedAccount) -> Result<(), Stop> {
+    for place in owed(imported) {
+        if let MarkPlace::Repair(_, jid, device) = &place {
+            let key = place::contact(jid)?;
+            let mut contact = view.take::<Contact>(&key)?.unwrap_or_default();
+            contact.devices.entry(*device).or_default().repaired = Some(env.now);
+            view.put(&key, contact)?;
+        }
+        mark(view, &place)?;
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ mod pool;
 mod purge;
 mod receive;
 mod recipients;
+mod repairs;
 mod replies;
 mod sender;
 mod sessions;

@@ -122,9 +122,7 @@ pub(super) fn contact(view: &mut View, settings: &Settings, jid: &BareJid) -> Re
         }
     }
     for place in view.marks()? {
-        if let MarkPlace::Reply(_, of, _) = &place
-            && of == jid
-        {
+        if place.receiver().is_some_and(|receiver| receiver.jid == *jid) {
             view.delete(&place.key()?)?;
         }
     }

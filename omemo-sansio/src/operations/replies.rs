@@ -1,20 +1,25 @@
 //! The replies that the outbox owes: empty messages that answer a key exchange, move a ratchet on, or open a session.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::flush::{Flushed, OutboxFailure, acknowledge};
 use super::key_exchange::{initiate, usable_bundle};
 use super::recipients::peer_of_session;
+use super::repairs;
 use crate::engine::{DownloadBundle, Env, SendMessage, Stop, View};
 use crate::error::{BundleFailure, EncryptFailure};
 use crate::keys::IdentityKey;
 use crate::ratchet::Session;
-use crate::records::{AccountRecord, Contact, ContactDevice, MarkPlace, place};
+use crate::records::{AccountRecord, Contact, ContactDevice, Mark, MarkPlace, Receiver, place};
 use crate::settings::Settings;
-use crate::{BareJid, Bundle, DeviceId, EncryptedMessage, Error, KeyElement, Namespace, RecipientKeys};
+use crate::{
+    BareJid, Bundle, DeviceId, EncryptedMessage, Error, KeyElement, Namespace, RecipientKeys, Timestamp,
+};
 
-/// The most replies that one flush sends; the others wait for the next.
-const MAX_REPLIES: usize = 256;
+/// The most answers that one flush looks at together; the others wait until these are sent, or for the next. Those who are
+/// owed a new session are few anyway.
+const MAX_ANSWERS: usize = 256;
 
 /// A reply that is owed.
 pub(super) struct Reply {
@@ -26,24 +31,49 @@ pub(super) struct Reply {
     bundle: Option<Bundle>,
 }
 
+/// What is owed.
+pub(super) struct Owed {
+    /// The replies that have a session, or a bundle to open one from.
+    pub(super) ready: Vec<Reply>,
+    /// Whether there are others whose bundle has to be downloaded first.
+    pub(super) awaits_bundles: bool,
+}
+
 /// Acknowledges the replies that were sent, and gathers what the others need.
 pub(super) fn gather(
     view: &mut View,
     settings: &Settings,
+    now: Timestamp,
     marked: Vec<MarkPlace>,
     flushed: &mut Flushed,
-) -> Result<Vec<Reply>, Stop> {
+) -> Result<Owed, Stop> {
+    flushed.sent.extend(view.receivers().cloned().map(Into::into));
+    let to_answer = marked.iter().filter(|place| is_answer(place));
+    let answered: BTreeSet<_> = to_answer.filter_map(MarkPlace::receiver).collect();
     let mut owed = Vec::new();
+    let mut answers = 0_usize;
     for place in marked {
-        if owed.len() == MAX_REPLIES {
+        if is_answer(&place) && answers == MAX_ANSWERS {
             flushed.postponed += 1;
             continue;
         }
-        let MarkPlace::Reply(namespace, jid, device) = place.clone() else {
+        let Some(receiver) = place.receiver() else {
             continue;
         };
+        if !is_answer(&place) && answered.contains(&receiver) {
+            // The answer says as much.
+            view.read::<Mark>(&receiver.answer().key()?)?;
+            view.delete(&place.key()?)?;
+            continue;
+        }
+        let Receiver {
+            namespace,
+            jid,
+            device,
+        } = receiver;
         match view.sent(&place)? {
-            Some(answer) => acknowledge(view, &place, answer.map_err(OutboxFailure::Network), flushed)?,
+            Some(Ok(())) => view.delete(&place.key()?)?,
+            Some(Err(error)) => acknowledge(view, &place, Err(OutboxFailure::Network(error)), flushed)?,
             None if settings.protocol(&namespace).is_none() => {
                 flushed
                     .failed
@@ -52,6 +82,7 @@ pub(super) fn gather(
             None => {
                 view.want(place::session(&jid, &namespace, device)?);
                 view.want(place::contact(&jid)?);
+                answers += usize::from(is_answer(&place));
                 owed.push(Reply {
                     place,
                     namespace,
@@ -63,46 +94,61 @@ pub(super) fn gather(
         }
     }
     view.settle()?;
-    make_ready(view, settings, owed, flushed)
+    make_ready(view, settings, now, owed, flushed)
+}
+
+fn is_answer(place: &MarkPlace) -> bool {
+    matches!(place, MarkPlace::Reply(..))
 }
 
 /// Keeps the replies that have a session, or a bundle to open one from.
 fn make_ready(
     view: &mut View,
     settings: &Settings,
-    owed: Vec<Reply>,
+    now: Timestamp,
+    replies: Vec<Reply>,
     flushed: &mut Flushed,
-) -> Result<Vec<Reply>, Stop> {
-    let mut ready = Vec::new();
-    for mut reply in owed {
+) -> Result<Owed, Stop> {
+    let mut owed = Owed {
+        ready: Vec::new(),
+        awaits_bundles: false,
+    };
+    for mut reply in replies {
         let known = known_device(view, &reply)?;
         let session = peer_of_session(view, &place::session(&reply.jid, &reply.namespace, reply.device)?)?;
         if session.is_some_and(|peer| known.is_none_or(|known| known.identity.is_none_or(|key| key == peer)))
         {
-            ready.push(reply);
+            owed.ready.push(reply);
             continue;
         }
         match bundle_for(view, settings, &reply, known)? {
-            None => {}
+            None => owed.awaits_bundles = true,
             Some(Ok(bundle)) => {
                 reply.bundle = Some(bundle);
-                ready.push(reply);
-            }
-            Some(Err(BundleFailure::Network(error))) => {
-                flushed
-                    .failed
-                    .push(((&reply.place).into(), OutboxFailure::Network(error)));
+                owed.ready.push(reply);
             }
             Some(Err(failure)) => {
-                // Nobody is there to open a session with; whoever writes again is answered again.
-                view.delete(&reply.place.key()?)?;
-                flushed
-                    .failed
-                    .push(((&reply.place).into(), OutboxFailure::Bundle(failure)));
+                if !is_tried_again(&reply, known, &failure, now) {
+                    view.delete(&reply.place.key()?)?;
+                }
+                let failure = match failure {
+                    BundleFailure::Network(error) => OutboxFailure::Network(error),
+                    failure => OutboxFailure::Bundle(failure),
+                };
+                flushed.failed.push(((&reply.place).into(), failure));
             }
         }
     }
-    Ok(ready)
+    Ok(owed)
+}
+
+/// Whether a reply stays owed that there is no bundle for. Only where the network has failed, and where there are few such
+/// replies, for a day: whoever writes again is answered again.
+fn is_tried_again(reply: &Reply, known: Option<Known>, failure: &BundleFailure, now: Timestamp) -> bool {
+    let repaired = known.and_then(|known| known.repaired);
+    matches!(failure, BundleFailure::Network(_))
+        && !is_answer(&reply.place)
+        && repairs::is_recent(repaired, now)
 }
 
 /// What a contact says of a device.
@@ -110,6 +156,8 @@ fn make_ready(
 struct Known {
     identity: Option<IdentityKey>,
     listed: bool,
+    /// When it was last owed a session that it did not ask for.
+    repaired: Option<Timestamp>,
 }
 
 fn known_device(view: &mut View, reply: &Reply) -> Result<Option<Known>, Stop> {
@@ -117,6 +165,7 @@ fn known_device(view: &mut View, reply: &Reply) -> Result<Option<Known>, Stop> {
     let known = |device: &ContactDevice| Known {
         identity: device.identity,
         listed: device.is_active(&reply.namespace),
+        repaired: device.repaired,
     };
     Ok(contact.and_then(|contact| contact.device(reply.device).map(known)))
 }
@@ -131,6 +180,7 @@ fn bundle_for(
     let Some(Known {
         identity,
         listed: true,
+        ..
     }) = known
     else {
         return Ok(Some(Err(BundleFailure::Missing)));

@@ -25,7 +25,7 @@ pub(crate) use catch_up::{CatchUps, RunId};
 pub use codec::RecordError;
 pub(crate) use contact::{Contact, ContactDevice, Day, Levels, Relisted};
 pub(crate) use inbox::{InboxIndex, InboxMessage};
-pub(crate) use outbox::{Mark, MarkPlace};
+pub(crate) use outbox::{Mark, MarkPlace, Receiver};
 pub(crate) use owed_trust::OwedTrust;
 pub use place::contact_of;
 pub(crate) use pre_keys::{HiddenPreKey, PreKeys};

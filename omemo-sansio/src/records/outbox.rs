@@ -39,8 +39,26 @@ pub(crate) enum MarkPlace {
     Devices(Namespace),
     /// What was published of a protocol must be taken back.
     Withdrawal(Namespace),
-    /// An empty message must be sent to a device: it answers a key exchange, moves the ratchet on, or opens a session.
+    /// An empty message must be sent to a device: it answers a key exchange, or moves the ratchet on. Those of older versions
+    /// may open a session.
     Reply(Namespace, BareJid, DeviceId),
+    /// An empty message must be sent to a device that has written in a session not known here: it opens a new one.
+    Repair(Namespace, BareJid, DeviceId),
+}
+
+/// The device that an empty message is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Receiver {
+    pub(crate) namespace: Namespace,
+    pub(crate) jid: BareJid,
+    pub(crate) device: DeviceId,
+}
+
+impl Receiver {
+    /// The mark of an answer to it.
+    pub(crate) fn answer(&self) -> MarkPlace {
+        MarkPlace::Reply(self.namespace.clone(), self.jid.clone(), self.device)
+    }
 }
 
 impl MarkPlace {
@@ -49,7 +67,20 @@ impl MarkPlace {
             Self::Bundle(namespace)
             | Self::Devices(namespace)
             | Self::Withdrawal(namespace)
-            | Self::Reply(namespace, ..) => namespace,
+            | Self::Reply(namespace, ..)
+            | Self::Repair(namespace, ..) => namespace,
+        }
+    }
+
+    /// The device it owes an empty message, if it does.
+    pub(crate) fn receiver(&self) -> Option<Receiver> {
+        match self {
+            Self::Bundle(_) | Self::Devices(_) | Self::Withdrawal(_) => None,
+            Self::Reply(namespace, jid, device) | Self::Repair(namespace, jid, device) => Some(Receiver {
+                namespace: namespace.clone(),
+                jid: jid.clone(),
+                device: *device,
+            }),
         }
     }
 
@@ -63,6 +94,7 @@ impl MarkPlace {
             Self::Devices(namespace) => format!("{PREFIX}devices/{namespace}"),
             Self::Withdrawal(namespace) => format!("{PREFIX}withdrawal/{namespace}"),
             Self::Reply(namespace, jid, device) => format!("{PREFIX}reply/{namespace}/{jid}/{device}"),
+            Self::Repair(namespace, jid, device) => format!("{PREFIX}repair/{namespace}/{jid}/{device}"),
         }
     }
 
@@ -73,13 +105,18 @@ impl MarkPlace {
             "bundle" => Namespace::stored(rest).map(Self::Bundle),
             "devices" => Namespace::stored(rest).map(Self::Devices),
             "withdrawal" => Namespace::stored(rest).map(Self::Withdrawal),
-            "reply" => {
+            "reply" | "repair" => {
                 // Neither a bare JID nor the namespace of a protocol holds a slash.
                 let (namespace, rest) = rest.split_once('/')?;
                 let (jid, device) = rest.rsplit_once('/')?;
                 let jid = BareJid::new(jid).ok()?;
                 let device = DeviceId::new(device.parse().ok()?);
-                Some(Self::Reply(Namespace::stored(namespace)?, jid, device))
+                let of = if kind == "reply" {
+                    Self::Reply
+                } else {
+                    Self::Repair
+                };
+                Some(of(Namespace::stored(namespace)?, jid, device))
             }
             _ => None,
         }
@@ -97,7 +134,8 @@ mod tests {
             MarkPlace::Bundle(Namespace::OMEMO_2),
             MarkPlace::Devices(Namespace::LEGACY),
             MarkPlace::Withdrawal(Namespace::LEGACY),
-            MarkPlace::Reply(Namespace::OMEMO_2, jid, DeviceId::new(4_294_967_295)),
+            MarkPlace::Reply(Namespace::OMEMO_2, jid.clone(), DeviceId::new(4_294_967_295)),
+            MarkPlace::Repair(Namespace::LEGACY, jid, DeviceId::new(0)),
         ] {
             assert_eq!(MarkPlace::parse(place.key().unwrap().item.as_str()), Some(place));
         }

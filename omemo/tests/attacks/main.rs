@@ -11,14 +11,16 @@ mod flood;
 mod impostors;
 mod keys;
 mod lists;
+mod owed;
 mod records;
+mod spotty;
 mod troubled;
 
 use common::{Device, jid};
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
 use omemo::{
-    DeviceEntry, DeviceId, DeviceList, EncryptedMessage, IncomingMessage, KeyElement, Namespace,
+    BareJid, DeviceEntry, DeviceId, DeviceList, EncryptedMessage, IncomingMessage, KeyElement, Namespace,
     RecipientKeys,
 };
 use omemo_storage::Storage;
@@ -70,14 +72,19 @@ fn forged_element(to: DeviceId) -> KeyElement {
 
 /// A message to a device that no session is behind.
 fn forged<S: Storage>(to: &Device<S>, from: &str, device: u32) -> IncomingMessage {
+    forged_for(&to.jid, to.client.device(), from, device)
+}
+
+/// As [`forged`], to a device that is known by its address.
+fn forged_for(to: &BareJid, to_device: DeviceId, from: &str, device: u32) -> IncomingMessage {
     IncomingMessage {
         sender: jid(from),
         message: EncryptedMessage {
             namespace: NS,
             sender_device: DeviceId::new(device),
             recipients: vec![RecipientKeys {
-                jid: Some(to.jid.clone()),
-                keys: vec![forged_element(to.client.device())],
+                jid: Some(to.clone()),
+                keys: vec![forged_element(to_device)],
             }],
             payload: None,
         },
