@@ -262,7 +262,8 @@ impl Account {
     /// `sent`. What it says changes the levels of keys
     ///
     /// - if the sender's key is authenticated; otherwise it is kept until then (XEP-0450, section 5.1), at most 200
-    ///   statements a key and 1,000 an account, and lost if the key is distrusted;
+    ///   statements a key and 1,000 an account, about accounts whose JIDs have 64 KiB and 256 KiB at most, and lost if the
+    ///   key is distrusted;
     /// - about keys of the sender's own account; from an own device about any. Never about the sender's key itself or this
     ///   device's;
     /// - unless the key was decided about later than `sent`, or at the same time and the message trusts it;

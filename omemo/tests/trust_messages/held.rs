@@ -116,6 +116,36 @@ fn a_contact_is_held_to_its_own_account() {
     assert_eq!(outcome.held, 0);
 }
 
+/// Keys of planted devices speak of accounts whose names are as long as they may be.
+#[test]
+fn no_more_bytes_are_kept_than_may_be() {
+    let a1 = alice();
+    let owner = |number: u32| format!("{number:0>1023}@{}.org", "a".repeat(1000));
+    let length = owner(0).len();
+    let mut held = 0;
+    for by in 20..120 {
+        let mut message = saying(BOB, &[], &[]);
+        message.owners = (0..200)
+            .map(|number| KeyOwner {
+                jid: jid(&owner(number)),
+                trust: vec![KeyIdentifier::from(key(21).curve25519())],
+                distrust: Vec::new(),
+            })
+            .collect();
+        let outcome = hear(&a1, ALICE, by, 5, message);
+        assert!(outcome.held * length <= 64 << 10, "{}", outcome.held);
+        assert_eq!(outcome.held + outcome.ignored.len(), 200);
+        assert!(reasons(&outcome).iter().all(|reason| *reason == Ignored::TooMany));
+        held += outcome.held;
+    }
+    assert!((128 << 10..=256 << 10).contains(&(held * length)), "{held}");
+    // There is room for what a person decides.
+    authenticate(&a1, ALICE, key(12));
+    // What was kept counts, and makes room again.
+    authenticate(&a1, ALICE, key(20));
+    assert!(hear(&a1, ALICE, 13, 5, saying(BOB, &[22], &[])).held == 1);
+}
+
 #[test]
 fn no_more_is_kept_than_may_be() {
     let a1 = alice();

@@ -10,17 +10,13 @@ use super::outcome::{Ignored, TrustChange};
 use crate::engine::{Env, Stop, View};
 use crate::keys::{Fingerprint, PublicKey};
 use crate::operations::own_account;
-use crate::records::{Contact, Decision, Held, OwedTrust, Statement, Stored, TrustHistory, Verdict, place};
+use crate::records::{Contact, Decision, OwedTrust, Statement, Stored, TrustHistory, Verdict, place};
 use crate::settings::Settings;
 use crate::trust::AutomaticLevels;
 use crate::{BareJid, Error, Timestamp};
 
 /// The most keys of an account that trust messages may speak of; a person may add more.
 const MAX_KEYS: usize = 1000;
-
-/// The most statements kept of the keys of one account, and of one of its keys.
-const MAX_HELD: usize = 1000;
-const MAX_HELD_OF_KEY: usize = 200;
 
 /// The most decisions of a person that may wait to be told.
 const MAX_OWED: usize = 1000;
@@ -242,28 +238,8 @@ impl Ledger {
         speaker: &Speaker,
         statement: Statement,
     ) -> Result<Option<Ignored>, Stop> {
-        let held = &mut known(&mut self.accounts, view, &speaker.jid)?.history.held;
-        let same = |held: &Held| {
-            held.sender == speaker.key
-                && held.statement.owner == statement.owner
-                && held.statement.key == statement.key
-        };
-        let rank = |statement: &Statement| (statement.at, statement.verdict);
-        if let Some(known) = held.iter_mut().find(|held| same(held)) {
-            if rank(&statement) > rank(&known.statement) {
-                known.statement = statement;
-            }
-            return Ok(None);
-        }
-        let of_key = held.iter().filter(|held| held.sender == speaker.key).count();
-        if of_key >= MAX_HELD_OF_KEY || held.len() >= MAX_HELD {
-            return Ok(Some(Ignored::TooMany));
-        }
-        held.push(Held {
-            sender: speaker.key,
-            statement,
-        });
-        Ok(None)
+        let history = &mut known(&mut self.accounts, view, &speaker.jid)?.history;
+        Ok(history.hold(speaker.key, statement))
     }
 
     /// Lets count what keys have said that were authenticated since. Ends, since what was heard is not kept.
