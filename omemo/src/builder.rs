@@ -114,7 +114,8 @@ impl<S: Storage, N: Network> Builder<S, N> {
 
     /// Opens the account, the first time with a new identity, and publishes what is new. What could not be published
     /// stays in the outbox. Protocols that were spoken before and are not among the settings' protocols any more are taken
-    /// back.
+    /// back. If trust is managed automatically now and was not before, all accounts are looked over once, for keys that
+    /// are authenticated.
     ///
     /// # Errors
     ///
@@ -136,6 +137,7 @@ impl<S: Storage, N: Network> Builder<S, N> {
         let publish = !(opened.added.is_empty() && opened.dropped.is_empty());
         *driver.catch_up.lock().unwrap_or_else(PoisonError::into_inner) = opened.catch_up;
         let client = Client::new(driver, opened.device);
+        client.look_over_trust_if(opened.look_over_trust).await;
         client.publish_if(publish).await;
         Ok(client)
     }
@@ -164,8 +166,11 @@ impl<S: Storage, N: Network> Builder<S, N> {
         let imported = driver.run(Request::Repeatable, |to| to.import(account)).await?;
         let opened = driver.run(Request::Repeatable, |account| account.open(None));
         let opened = opened.await;
+        let client = Client::new(driver, device);
+        let look_over = opened.as_ref().is_ok_and(|opened| opened.look_over_trust);
+        client.look_over_trust_if(look_over).await;
         Ok(TakenOver {
-            client: Client::new(driver, device),
+            client,
             imported,
             opened,
         })
@@ -185,6 +190,7 @@ impl<S: Storage, N: Network> Builder<S, N> {
             .run(Request::Repeatable, |account| account.restore(backup))
             .await?;
         let client = Client::new(driver, opened.device);
+        client.look_over_trust_if(opened.look_over_trust).await;
         client.publish_if(true).await;
         Ok(client)
     }
@@ -243,6 +249,14 @@ async fn drop_sessions<S: Storage, N: Network>(driver: &Driver<S, N>) -> Result<
 }
 
 impl<S: Storage, N: Network> Client<S, N> {
+    /// Looks whose keys were authenticated while another policy was in use. Where that fails, the next opening tries it
+    /// again: a contact whose record is damaged must not keep the account from being opened.
+    async fn look_over_trust_if(&self, another_was: bool) {
+        if another_was && let Err(error) = self.driver.look_over_trust().await {
+            tracing::warn!(error = %Logged(&error), "some contacts are not told yet whom of the own devices to trust");
+        }
+    }
+
     /// Publishes what is new. What could not be published stays in the outbox.
     async fn publish_if(&self, something_is_new: bool) {
         if something_is_new && let Err(error) = self.flush().await {

@@ -11,7 +11,8 @@ use event_listener::Event;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use omemo_sansio::engine::{DownloadBundle, Effect, ForeignReply, Load, Operation, Reply, Step, Store};
 use omemo_sansio::{
-    Account, BareJid, Bundle, CatchUp, Error, MAX_FORGOTTEN, Namespace, NetworkError, contact_of,
+    Account, BareJid, Bundle, CatchUp, Error, MAX_FORGOTTEN, MAX_LOOKED_OVER, Namespace, NetworkError,
+    contact_of,
 };
 use omemo_storage::{AccountId, Committed, ErrorKind, Page, Storage, StorageError};
 use rand_core::{CryptoRng, Rng};
@@ -183,6 +184,20 @@ impl<S: Storage, N: Network> Driver<S, N> {
         for jids in known.chunks(MAX_FORGOTTEN) {
             self.run(Request::Repeatable, |account| {
                 account.forget_sessions(jids.to_vec(), namespace.cloned())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Looks which accounts have authenticated keys, a few at a time.
+    pub(crate) async fn look_over_trust(&self) -> Result<(), Error> {
+        let known: Vec<_> = self.known_accounts().await?.into_iter().collect();
+        let mut parts = known.chunks(MAX_LOOKED_OVER).peekable();
+        while let Some(jids) = parts.next() {
+            let last = parts.peek().is_none();
+            self.run(Request::Repeatable, |account| {
+                account.look_over_trust(jids.to_vec(), last)
             })
             .await?;
         }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::open::{self, Opened};
-use super::{mark, own_account};
+use super::{automatic_trust, mark, own_account};
 use crate::engine::{Env, Stop, View};
 use crate::records::{AccountRecord, Contact, MarkPlace, place};
 use crate::settings::Settings;
@@ -59,6 +59,9 @@ pub(super) fn restore(
     }
     let namespaces: Vec<_> = settings.namespaces().collect();
     open::learn_lists(view, env, settings, None, &namespaces)?;
+    let accounts = backup.trust.iter();
+    let told = automatic_trust::authenticated(settings, accounts.map(|(jid, levels)| (jid, levels.values())));
+    automatic_trust::note(view, told)?;
     for (jid, levels) in &backup.trust {
         let key = place::contact(jid)?;
         let mut contact = view.take::<Contact>(&key)?.unwrap_or_default();
@@ -87,5 +90,7 @@ pub(super) fn restore(
         label: backup.label.clone(),
         accepting_copy: false,
     };
-    open::begin(view, env, settings, account)
+    let mut opened = open::begin(view, env, settings, account)?;
+    opened.look_over_trust = automatic_trust::must_be_looked_over(view, settings)?;
+    Ok(opened)
 }

@@ -1,10 +1,11 @@
 //! Taking over what another implementation has kept of an account: all of it in one commit, or nothing.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use omemo_storage::Key;
 
-use super::{mark, pool, within};
+use super::{automatic_trust, mark, pool, within};
 use crate::engine::{Env, Stop, View};
 use crate::keys::IdentityKeyPair;
 use crate::protocol::Protocol;
@@ -59,6 +60,7 @@ pub(super) fn import(
         put_contact(view, env, settings, imported, jid, contact, &mut report)?;
     }
     put_owed(view, env, imported)?;
+    automatic_trust::note(view, told(settings, imported))?;
     Ok(report)
 }
 
@@ -89,6 +91,13 @@ fn check(settings: &Settings, imported: &ImportedAccount) -> Result<(), Stop> {
     Ok(())
 }
 
+/// The contacts with keys that are authenticated.
+fn told(settings: &Settings, imported: &ImportedAccount) -> BTreeSet<BareJid> {
+    let contacts = imported.contacts.iter();
+    let levels = contacts.map(|(jid, contact)| (jid, contact.trust.values()));
+    automatic_trust::authenticated(settings, levels)
+}
+
 /// Every record that is written, so that all of them are expected to be as they are now.
 fn places(settings: &Settings, imported: &ImportedAccount) -> Result<Vec<Key>, Stop> {
     let mut keys = Vec::from([place::account()?, place::contact(&settings.jid)?]);
@@ -112,6 +121,9 @@ fn places(settings: &Settings, imported: &ImportedAccount) -> Result<Vec<Key>, S
                 }
             }
         }
+    }
+    if !told(settings, imported).is_empty() {
+        keys.push(place::owed_trust()?);
     }
     Ok(keys)
 }

@@ -37,7 +37,8 @@ use alloc::vec::Vec;
 use omemo_storage::AccountId;
 
 pub use automatic_trust::{
-    Ignored, IgnoredStatement, OwedTrustMessage, OwedTrustMessages, TrustChange, TrustMessageOutcome,
+    Ignored, IgnoredStatement, MAX_LOOKED_OVER, OwedTrustMessage, OwedTrustMessages, TrustChange,
+    TrustMessageOutcome,
 };
 pub use catch_up::CatchUp;
 pub use consistency::Consistency;
@@ -256,6 +257,14 @@ impl Account {
     /// Takes note that owed trust messages were sent.
     pub fn trust_messages_sent(&self, sent: OwedTrustMessages) -> Operation<()> {
         self.operation(move |view, _, _| automatic_trust::sent(view, &sent))
+    }
+
+    /// Looks which of these accounts, at most [`MAX_LOOKED_OVER`], have authenticated keys: they are told of decisions about
+    /// own keys. To be called for all accounts that the storage holds anything about ([`contact_of`](crate::contact_of)),
+    /// if [`Opened::look_over_trust`] says so; `last` with the last of them. Without, only those are told whose keys a
+    /// person authenticates from now on.
+    pub fn look_over_trust(&self, jids: Vec<BareJid>, last: bool) -> Operation<()> {
+        self.operation(move |view, _, settings| automatic_trust::look_over(view, settings, &jids, last))
     }
 
     /// Takes in a trust message (XEP-0434) that came in an encrypted message from `sender`, whose envelope has the time

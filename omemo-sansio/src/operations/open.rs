@@ -7,7 +7,7 @@ use rand_core::Rng;
 
 use super::catch_up::{self, CatchUp};
 use super::device_list::{Source, apply_downloaded, forget_records};
-use super::{mark, pool, within};
+use super::{automatic_trust, mark, pool, within};
 use crate::engine::{DownloadDeviceList, Env, Stop, View};
 use crate::keys::IdentityKeyPair;
 use crate::protocol::Protocol;
@@ -47,6 +47,9 @@ pub struct Opened {
     pub dropped: Vec<Namespace>,
     /// The catch-up that was begun, if one was asked for.
     pub catch_up: Option<CatchUp>,
+    /// Whether keys may be authenticated that automatic trust management does not know of, since another policy was in use:
+    /// see [`Account::look_over_trust`](crate::Account::look_over_trust).
+    pub look_over_trust: bool,
 }
 
 pub(super) fn open(
@@ -83,10 +86,12 @@ pub(super) fn open(
                 added: add_protocols(view, env, settings, &account, missing)?,
                 dropped,
                 catch_up: None,
+                look_over_trust: false,
             }
         }
         None => first_run(view, env, settings, label)?,
     };
+    opened.look_over_trust = automatic_trust::must_be_looked_over(view, settings)?;
     if options.catch_up {
         opened.catch_up = Some(catch_up::begin(view, env)?);
     }
@@ -135,6 +140,9 @@ fn drop_protocols(
 pub(super) fn want_own(view: &mut View, settings: &Settings) -> Result<(), Stop> {
     view.want(place::account()?);
     view.want(place::contact(&settings.jid)?);
+    if settings.trust.automatic().is_some() {
+        view.want(place::owed_trust()?);
+    }
     for namespace in settings.namespaces() {
         view.want(place::protocol(&namespace)?);
         view.want(place::pre_keys(&namespace)?);
@@ -225,6 +233,7 @@ pub(super) fn begin(
         added,
         dropped: Vec::new(),
         catch_up: None,
+        look_over_trust: false,
     })
 }
 

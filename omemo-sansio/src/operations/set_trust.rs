@@ -21,7 +21,9 @@ pub(super) fn set_trust(
 ) -> Result<(), Stop> {
     meaning(settings, level)?;
     let key = place::contact(jid)?;
-    view.require([key.clone()])?;
+    view.want(key.clone());
+    automatic_trust::want(view, settings, jid)?;
+    view.settle()?;
     let mut contact = view.take::<Contact>(&key)?.unwrap_or_default();
     let before = contact.trust.insert(identity_key.curve25519(), level.clone());
     view.put_changed(&key, contact)?;

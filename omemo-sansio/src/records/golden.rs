@@ -172,18 +172,22 @@ fn records_of_the_first_version_stay_readable() {
     check("archive/1-session/2", &archive);
     let juliet = crate::BareJid::new("juliet@capulet.lit").unwrap();
     let (key, other) = (PublicKey::from_bytes([8; 32]), PublicKey::from_bytes([9; 32]));
-    check(
-        "owed-trust/1",
-        &OwedTrust {
-            contacts: [juliet.clone()].into(),
-            decisions: [
-                ((juliet.clone(), key), Verdict::Trust),
-                ((juliet.clone(), other), Verdict::Distrust),
-            ]
-            .into(),
-        },
-    );
+    check_older("owed-trust/1", &owed_trust(&juliet, key, other, false));
+    check("owed-trust/2", &owed_trust(&juliet, key, other, true));
     check("trust-history/1", &trust_history(juliet, key, other));
+}
+
+/// `newer`: with what the second version has besides.
+fn owed_trust(of: &crate::BareJid, key: PublicKey, other: PublicKey, newer: bool) -> OwedTrust {
+    OwedTrust {
+        contacts: [of.clone()].into(),
+        looked_over: newer.then_some(TrustLevel::TRUSTED),
+        decisions: [
+            ((of.clone(), key), Verdict::Trust),
+            ((of.clone(), other), Verdict::Distrust),
+        ]
+        .into(),
+    }
 }
 
 fn trust_history(owner: crate::BareJid, key: PublicKey, other: PublicKey) -> TrustHistory {

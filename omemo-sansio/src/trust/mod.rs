@@ -90,7 +90,7 @@ pub trait TrustPolicy: Debug + Send + Sync {
     fn first_use(&self, jid: &BareJid, others: &BTreeMap<PublicKey, TrustLevel>) -> Option<TrustLevel>;
 
     /// The levels of automatic trust management (XEP-0450), if the policy wants it; otherwise trust messages are neither
-    /// owed nor believed.
+    /// owed nor believed. A policy that has them must not give the authenticated level at first use.
     fn automatic(&self) -> Option<AutomaticLevels> {
         None
     }

@@ -11,6 +11,7 @@
 mod common;
 
 mod conversation;
+mod earlier;
 mod held;
 mod receiving;
 mod sending;

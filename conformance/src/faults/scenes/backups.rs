@@ -1,13 +1,16 @@
 //! A backup, and the new device that it becomes.
 
+use std::sync::Arc;
+
 use omemo_sansio::engine::Operation;
+use omemo_sansio::keys::IdentityKeyPair;
 use omemo_sansio::transfer::Backup;
-use omemo_sansio::trust::TrustLevel;
+use omemo_sansio::trust::{AutomaticTrustManagement, TrustLevel};
 use omemo_sansio::{Account, Error};
 use omemo_storage::Storage;
 
 use crate::faults::asking::{ATTEMPTS, is_passing};
-use crate::faults::prepared::{BOTH, JULIET, PHONE, ROMEO_JID};
+use crate::faults::prepared::{BOTH, JULIET, JULIET_JID, PHONE, ROMEO_JID};
 use crate::faults::world::World;
 use crate::scene::Interrupted;
 
@@ -28,6 +31,9 @@ pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
     world.retires(PHONE);
 
     let heir = world.add("romeo's new phone", ROMEO_JID);
+    world.sets(heir, |settings| {
+        settings.trust = Arc::new(AutomaticTrustManagement)
+    });
     let restore = |account: &Account| account.restore(Backup::decode(&bytes).unwrap());
     let restored = world.begins_anew(heir, restore);
     assert!(restored.is_none_or(|restored| restored.first_run && restored.added == BOTH));
@@ -51,9 +57,22 @@ pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
     assert_eq!(world.key(heir), own_key);
     assert_eq!(world.knows(heir, JULIET)[0].level, Some(TrustLevel::TRUSTED));
     assert_eq!(world.items_of(heir, juliet.as_str()), ["contact"]);
+    world.tells_of_own_keys(heir, JULIET_JID);
 }
 
 impl<S: Storage> World<'_, S> {
+    /// Whoever's key is authenticated is told of a decision about an own key, here one that is no device's any more.
+    pub(in crate::faults) fn tells_of_own_keys(&mut self, device: usize, to: &str) {
+        let (own, key) = (self.jid(device), *IdentityKeyPair::from_seed([90; 32]).public());
+        self.changes(device, |account| {
+            account.set_trust(own.clone(), key, TrustLevel::DISTRUSTED)
+        });
+        let owed = self.looks(device, Account::owed_trust_messages);
+        let mut told = owed.messages.iter().map(|owed| owed.to.as_str());
+        assert!(told.any(|told| told == to), "{to} is not told");
+        self.changes(device, |account| account.trust_messages_sent(owed.clone()));
+    }
+
     /// Begins an account by an operation that is refused where there is one: an application that has died with its answer
     /// finds it there. `None`: the answer was lost.
     pub(in crate::faults) fn begins_anew<T>(

@@ -1,12 +1,13 @@
 //! What another implementation has kept of an account is taken over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use omemo_sansio::keys::{IdentityKeyPair, KeyPair, PublicKey};
 use omemo_sansio::protocol::{AssociatedData, Role};
 use omemo_sansio::ratchet::{ChainParts, SessionParts, SkippedPart};
 use omemo_sansio::transfer::{ImportedAccount, ImportedContact, ImportedDevice, ImportedProtocol};
-use omemo_sansio::trust::TrustLevel;
+use omemo_sansio::trust::{AutomaticTrustManagement, TrustLevel};
 use omemo_sansio::{Account, BareJid, DeviceAddress, DeviceId, Error, Imported, Namespace, PreKeyId};
 use omemo_storage::Storage;
 
@@ -27,6 +28,9 @@ pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
     let juliet = (world.jid(JULIET), world.id(JULIET));
     let import = move |account: &Account| account.import(imported(&juliet));
     let desktop = world.add("romeo's desktop", ROMEO_JID);
+    world.sets(desktop, |settings| {
+        settings.trust = Arc::new(AutomaticTrustManagement)
+    });
 
     world.at_stake = true;
     let report = world.begins_anew(desktop, &import);
@@ -35,7 +39,7 @@ pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
         devices: 2,
         sessions: 1,
         skipped_keys: 1,
-        records: 10,
+        records: 11,
     };
     assert!(report.is_none_or(|report| report == expected), "{report:?}");
     world.devices[desktop].id = Some(DESKTOP);
@@ -67,6 +71,7 @@ pub(super) fn tell<S: Storage>(world: &mut World<'_, S>) {
     assert!(chains[&Namespace::OMEMO_2].is_some_and(|length| length > SENT));
     world.says(desktop, JULIET_JID, "from another implementation");
     world.reads_all(JULIET);
+    world.tells_of_own_keys(desktop, MERCUTIO_JID);
 }
 
 const PRE_KEY: PreKeyId = PreKeyId::new(9);

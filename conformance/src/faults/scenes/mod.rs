@@ -11,6 +11,7 @@ mod inbox;
 mod labels;
 mod lists;
 mod page;
+mod policies;
 mod protocols;
 mod published;
 mod purging;
@@ -56,6 +57,7 @@ pub(super) fn all<S: Storage>() -> Vec<Tale<S>> {
         scene("a device gets a name", labels::tell),
         scene("device lists are cleared and refreshed", lists::tell),
         scene("keys are trusted by others' word", trust_messages::tell),
+        scene("keys were trusted under another policy", policies::tell),
         scene("a person is asked", asked::tell),
     ]
 }

@@ -7,6 +7,7 @@ use omemo_storage::Key;
 
 use super::Decided;
 use super::outcome::{Ignored, TrustChange};
+use super::told;
 use crate::engine::{Env, Stop, View};
 use crate::keys::{Fingerprint, PublicKey};
 use crate::operations::own_account;
@@ -61,9 +62,7 @@ impl Ledger {
         levels: AutomaticLevels,
         jids: &BTreeSet<BareJid>,
     ) -> Result<Self, Stop> {
-        view.want(place::account()?);
-        view.want(place::owed_trust()?);
-        want(view, jids)?;
+        want_all(view, jids)?;
         view.settle()?;
         let owed = view.read::<OwedTrust>(&place::owed_trust()?)?;
         Ok(Self {
@@ -79,8 +78,14 @@ impl Ledger {
     }
 
     /// Writes what has changed, and hands out which keys got another level.
-    pub(super) fn put(self, view: &mut View) -> Result<Vec<TrustChange>, Stop> {
+    pub(super) fn put(mut self, view: &mut View) -> Result<Vec<TrustChange>, Stop> {
         for (jid, Known { contact, history }) in self.accounts {
+            // Whatever has become of its keys: their levels may be from a time when nobody looked.
+            if jid != self.own_jid && told::any_authenticated(contact.trust.values(), &self.levels) {
+                self.owed.contacts.insert(jid.clone());
+            } else {
+                self.owed.contacts.remove(&jid);
+            }
             put(view, &place::contact(&jid)?, contact)?;
             put(view, &place::trust_history(&jid)?, history)?;
         }
@@ -286,15 +291,6 @@ impl Ledger {
             Some(Verdict::Distrust) => history.held.retain(|held| held.sender != key),
             None => {}
         }
-        let any = contact
-            .trust
-            .values()
-            .any(|level| *level == self.levels.authenticated);
-        if any && *jid != self.own_jid {
-            self.owed.contacts.insert(jid.clone());
-        } else {
-            self.owed.contacts.remove(jid);
-        }
         Ok(())
     }
 }
@@ -305,6 +301,13 @@ fn put<T: Stored + Default + PartialEq>(view: &mut View, key: &Key, record: T) -
         return Ok(());
     }
     view.put_changed(key, record)
+}
+
+/// Notes down that the own account's records and what is known of accounts will be needed.
+pub(super) fn want_all<'a>(view: &mut View, jids: impl IntoIterator<Item = &'a BareJid>) -> Result<(), Stop> {
+    view.want(place::account()?);
+    view.want(place::owed_trust()?);
+    want(view, jids)
 }
 
 /// Notes down that what is known of accounts will be needed.

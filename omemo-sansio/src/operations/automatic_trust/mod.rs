@@ -6,13 +6,14 @@ mod ledger;
 mod outcome;
 mod owed;
 mod receive;
+mod told;
 
 use alloc::collections::BTreeSet;
 
 use crate::BareJid;
 use crate::engine::{Env, Stop, View};
 use crate::keys::{IdentityKey, PublicKey};
-use crate::records::Contact;
+use crate::records::{Contact, place};
 use crate::settings::Settings;
 use crate::trust::TrustLevel;
 
@@ -21,6 +22,8 @@ pub use outcome::{Ignored, IgnoredStatement, TrustChange, TrustMessageOutcome};
 pub use owed::{OwedTrustMessage, OwedTrustMessages};
 pub(super) use owed::{owed, sent};
 pub(super) use receive::receive;
+pub use told::MAX_LOOKED_OVER;
+pub(super) use told::{authenticated, look_over, must_be_looked_over, note};
 
 /// A decision of a person that was just recorded.
 pub(super) struct Decided {
@@ -32,8 +35,18 @@ pub(super) struct Decided {
     pub(super) before: Option<TrustLevel>,
 }
 
-/// What follows from decisions of a person, whose levels are recorded already. Nothing, unless the policy manages trust
-/// automatically.
+/// Notes down what will be needed when a person decides about a key of an account.
+pub(super) fn want(view: &mut View, settings: &Settings, jid: &BareJid) -> Result<(), Stop> {
+    if settings.trust.automatic().is_some() {
+        ledger::want_all(view, [jid])
+    } else {
+        view.want(place::owed_trust()?);
+        Ok(())
+    }
+}
+
+/// What follows from decisions of a person, whose levels are recorded already. Unless the policy manages trust
+/// automatically, only whose key may be authenticated once it does.
 pub(super) fn decided(
     view: &mut View,
     env: &Env<'_>,
@@ -41,7 +54,7 @@ pub(super) fn decided(
     decisions: &[Decided],
 ) -> Result<(), Stop> {
     let Some(levels) = settings.trust.automatic() else {
-        return Ok(());
+        return told::note_trusted(view, settings, decisions);
     };
     let jids: BTreeSet<BareJid> = decisions.iter().map(|decided| decided.jid.clone()).collect();
     let mut ledger = Ledger::open(view, env, settings, levels, &jids)?;

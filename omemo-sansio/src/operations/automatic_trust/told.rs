@@ -1,0 +1,110 @@
+//! Which contacts are told about the own account's keys: those with authenticated keys, each by its name.
+
+use alloc::collections::BTreeSet;
+
+use super::Decided;
+use crate::BareJid;
+use crate::engine::{Stop, View};
+use crate::operations::within;
+use crate::records::{Contact, OwedTrust, place};
+use crate::settings::Settings;
+use crate::trust::{AutomaticLevels, Trust, TrustLevel};
+
+/// The most accounts that are looked over at a time.
+pub const MAX_LOOKED_OVER: usize = 64;
+
+pub(super) fn any_authenticated<'a>(
+    mut of_keys: impl Iterator<Item = &'a TrustLevel>,
+    levels: &AutomaticLevels,
+) -> bool {
+    of_keys.any(|level| *level == levels.authenticated)
+}
+
+/// The contacts with authenticated keys among accounts whose levels are taken over. None, unless the policy manages trust
+/// automatically.
+pub(in crate::operations) fn authenticated<'a, L: Iterator<Item = &'a TrustLevel>>(
+    settings: &Settings,
+    accounts: impl Iterator<Item = (&'a BareJid, L)>,
+) -> BTreeSet<BareJid> {
+    let Some(levels) = settings.trust.automatic() else {
+        return BTreeSet::new();
+    };
+    accounts
+        .filter(|(jid, _)| **jid != settings.jid)
+        .filter_map(|(jid, of_keys)| any_authenticated(of_keys, &levels).then(|| jid.clone()))
+        .collect()
+}
+
+/// Takes note of contacts with authenticated keys.
+pub(in crate::operations) fn note(view: &mut View, contacts: BTreeSet<BareJid>) -> Result<(), Stop> {
+    if contacts.is_empty() {
+        return Ok(());
+    }
+    let place = place::owed_trust()?;
+    let mut owed = view.take::<OwedTrust>(&place)?.unwrap_or_default();
+    owed.contacts.extend(contacts);
+    view.put_changed(&place, owed)
+}
+
+/// Takes note of whom a person trusts under another policy, once trust was managed automatically here: it may be again.
+pub(super) fn note_trusted(view: &mut View, settings: &Settings, decisions: &[Decided]) -> Result<(), Stop> {
+    let place = place::owed_trust()?;
+    view.require([place.clone()])?;
+    if view.read::<OwedTrust>(&place)?.is_none() {
+        return Ok(());
+    }
+    let mut contacts = BTreeSet::new();
+    for Decided { jid, key, .. } in decisions {
+        let contact = view.read::<Contact>(&place::contact(jid)?)?;
+        let level = contact.as_ref().and_then(|contact| contact.trust.get(key));
+        let meaning = level.and_then(|level| settings.trust.meaning(level));
+        if *jid != settings.jid && meaning == Some(Trust::Trusted) {
+            contacts.insert(jid.clone());
+        }
+    }
+    note(view, contacts)
+}
+
+/// Whether levels may be stored that automatic trust management has not seen. The record is there from now on, so that
+/// whatever is decided while accounts are looked over is noted in it.
+pub(in crate::operations) fn must_be_looked_over(view: &mut View, settings: &Settings) -> Result<bool, Stop> {
+    let Some(levels) = settings.trust.automatic() else {
+        return Ok(false);
+    };
+    let place = place::owed_trust()?;
+    let Some(owed) = view.read::<OwedTrust>(&place)? else {
+        view.put(&place, OwedTrust::default())?;
+        return Ok(true);
+    };
+    Ok(owed.looked_over != Some(levels.authenticated))
+}
+
+/// Looks which of these accounts have authenticated keys. With the last of all, that is known.
+pub(in crate::operations) fn look_over(
+    view: &mut View,
+    settings: &Settings,
+    jids: &[BareJid],
+    last: bool,
+) -> Result<(), Stop> {
+    within("a number of accounts", jids.len(), MAX_LOOKED_OVER)?;
+    let Some(levels) = settings.trust.automatic() else {
+        return Ok(());
+    };
+    let place = place::owed_trust()?;
+    view.want(place.clone());
+    for jid in jids {
+        view.want(place::contact(jid)?);
+    }
+    view.settle()?;
+    let mut owed = view.take::<OwedTrust>(&place)?.unwrap_or_default();
+    for jid in jids.iter().filter(|jid| **jid != settings.jid) {
+        let contact = view.read::<Contact>(&place::contact(jid)?)?;
+        if contact.is_some_and(|contact| any_authenticated(contact.trust.values(), &levels)) {
+            owed.contacts.insert(jid.clone());
+        }
+    }
+    if last {
+        owed.looked_over = Some(levels.authenticated);
+    }
+    view.put_changed(&place, owed)
+}
