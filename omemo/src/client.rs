@@ -198,7 +198,9 @@ impl<S: Storage, N: Network> Client<S, N> {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownTrustLevel`], [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`].
+    /// [`Error::UnknownTrustLevel`]; [`Error::TooLarge`] if trust is managed automatically and 1,000 decisions wait already to
+    /// be told to others, until [`trust_messages_sent`](Self::trust_messages_sent) reports them; [`Error::Storage`],
+    /// [`Error::Corrupt`], [`Error::Contention`].
     pub async fn set_trust(
         &self,
         jid: BareJid,

@@ -237,6 +237,10 @@ impl Account {
     }
 
     /// Sets the trust level of an identity key.
+    ///
+    /// Under an [automatic](crate::trust::TrustPolicy::automatic) policy it fails with [`Error::TooLarge`] if 1,000 decisions
+    /// wait already to be told to others: those that are owed have to be sent first, and
+    /// [reported](Self::trust_messages_sent).
     pub fn set_trust(&self, jid: BareJid, identity_key: IdentityKey, level: TrustLevel) -> Operation<()> {
         self.operation(move |view, env, settings| {
             set_trust::set_trust(view, env, settings, &jid, &identity_key, &level)

@@ -168,7 +168,8 @@ fn other_policies_owe_and_believe_nothing() {
 #[test]
 fn many_keys_are_told_in_several_messages() {
     let a1 = alice();
-    let contact = |number: u32| format!("{number}@example.org");
+    authenticate(&a1, ALICE, key(12));
+    settle_debts(&a1);
     for number in 0..1_000 {
         authenticate(&a1, &contact(number), key(21));
     }
@@ -188,11 +189,60 @@ fn many_keys_are_told_in_several_messages() {
     settle_debts(&a1);
     authenticate(&a1, BOB, key(21));
     settle_debts(&a1);
-    authenticate(&a1, ALICE, key(12));
+    authenticate(&a1, ALICE, key(13));
     let owed = owed(&a1);
     let to_alice = owed.messages.iter().filter(|owed| owed.to == jid(ALICE));
     let sizes: Vec<_> = to_alice.map(|owed| owed.message.statements()).collect();
-    // Her own key, and 1,001 of others.
-    assert_eq!(sizes, [1_000, 2]);
+    // Two of her own, and 1,001 of others.
+    assert_eq!(sizes, [1_000, 3]);
     assert_eq!(owed.messages.len(), 2 + 1_001);
+}
+
+fn contact(number: u32) -> String {
+    format!("{number}@example.org")
+}
+
+/// An application that is never told of a message has none to report as sent.
+#[test]
+fn what_nobody_is_told_of_never_keeps_a_person_from_deciding() {
+    let a1 = alice();
+    let own = wait(a1.client.device_information(jid(ALICE))).unwrap().devices[0]
+        .identity_key
+        .unwrap();
+    authenticate(&a1, ALICE, own);
+    for number in 0..1_000 {
+        authenticate(&a1, &contact(number), key(21));
+    }
+    assert_eq!(told(&a1), expected(&[]));
+    distrust(&a1, BOB, key(21));
+    for number in 0..1_000 {
+        distrust(&a1, &contact(number), key(21));
+    }
+    assert_eq!(told(&a1), expected(&[]));
+    authenticate(&a1, CAROL, key(31));
+    // Who is authenticated now is told what counts now.
+    authenticate(&a1, ALICE, key(12));
+    assert_eq!(
+        told(&a1),
+        expected(&[
+            (ALICE, ALICE, 12, true),
+            (ALICE, CAROL, 31, true),
+            (CAROL, ALICE, 12, true)
+        ])
+    );
+}
+
+#[test]
+fn the_last_own_endpoint_is_distrusted_whatever_it_was_not_told() {
+    let a1 = alice();
+    authenticate(&a1, ALICE, key(12));
+    settle_debts(&a1);
+    for number in 0..1_000 {
+        authenticate(&a1, &contact(number), key(21));
+    }
+    distrust(&a1, ALICE, key(12));
+    let owed = owed(&a1);
+    assert_eq!(owed.messages.len(), 1_000);
+    assert!(owed.messages.iter().all(|owed| owed.to != jid(ALICE)));
+    authenticate(&a1, ALICE, key(13));
 }

@@ -10,7 +10,7 @@ use super::outcome::{Ignored, TrustChange};
 use super::told;
 use crate::engine::{Env, Stop, View};
 use crate::keys::{Fingerprint, PublicKey};
-use crate::operations::own_account;
+use crate::operations::{own_account, within};
 use crate::records::{Contact, Decision, OwedTrust, Statement, Stored, TrustHistory, Verdict, place};
 use crate::settings::Settings;
 use crate::trust::AutomaticLevels;
@@ -62,7 +62,7 @@ impl Ledger {
         levels: AutomaticLevels,
         jids: &BTreeSet<BareJid>,
     ) -> Result<Self, Stop> {
-        want_all(view, jids)?;
+        want_all(view, settings, jids)?;
         view.settle()?;
         let owed = view.read::<OwedTrust>(&place::owed_trust()?)?;
         Ok(Self {
@@ -79,6 +79,7 @@ impl Ledger {
 
     /// Writes what has changed, and hands out which keys got another level.
     pub(super) fn put(mut self, view: &mut View) -> Result<Vec<TrustChange>, Stop> {
+        self.forget_untold(view)?;
         for (jid, Known { contact, history }) in self.accounts {
             // Whatever has become of its keys: their levels may be from a time when nobody looked.
             if jid != self.own_jid && told::any_authenticated(contact.trust.values(), &self.levels) {
@@ -91,6 +92,32 @@ impl Ledger {
         }
         put(view, &place::owed_trust()?, self.owed)?;
         Ok(self.changes)
+    }
+
+    /// Forgets decisions that nobody is to be told of: no message stands for them that could be reported as sent. What is
+    /// decided about contacts is told to own endpoints alone (XEP-0450, sections 4.1.1 and 4.4.1), if any has an
+    /// authenticated key. Refuses more than may wait.
+    fn forget_untold(&mut self, view: &mut View) -> Result<(), Stop> {
+        if self.owed.decisions.is_empty() {
+            return Ok(());
+        }
+        let stored;
+        let own = match self.accounts.get(&self.own_jid) {
+            Some(known) => Some(&known.contact),
+            None => {
+                stored = view.read::<Contact>(&place::contact(&self.own_jid)?)?;
+                stored.as_deref()
+            }
+        };
+        let mut keys = own.into_iter().flat_map(|own| &own.trust);
+        if !keys.any(|(key, level)| *level == self.levels.authenticated && *key != self.own_key) {
+            self.owed.decisions.retain(|(jid, _), _| *jid == self.own_jid);
+        }
+        within(
+            "a number of decisions that others are not told yet",
+            self.owed.decisions.len(),
+            MAX_OWED,
+        )
     }
 
     pub(super) fn is_own_key(&self, key: PublicKey) -> bool {
@@ -133,20 +160,11 @@ impl Ledger {
         }
         let of = (jid.clone(), *key);
         match verdict {
-            Some(verdict) => self.owe(of, verdict)?,
+            Some(verdict) => drop(self.owed.decisions.insert(of, verdict)),
             None => drop(self.owed.decisions.remove(&of)),
         }
         self.take_effect(view, jid, *key, verdict)?;
         self.hear(view)
-    }
-
-    fn owe(&mut self, of: (BareJid, PublicKey), verdict: Verdict) -> Result<(), Stop> {
-        self.owed.decisions.insert(of, verdict);
-        crate::operations::within(
-            "a number of decisions that others are not told yet",
-            self.owed.decisions.len(),
-            MAX_OWED,
-        )
     }
 }
 
@@ -304,8 +322,13 @@ fn put<T: Stored + Default + PartialEq>(view: &mut View, key: &Key, record: T) -
 }
 
 /// Notes down that the own account's records and what is known of accounts will be needed.
-pub(super) fn want_all<'a>(view: &mut View, jids: impl IntoIterator<Item = &'a BareJid>) -> Result<(), Stop> {
+pub(super) fn want_all<'a>(
+    view: &mut View,
+    settings: &Settings,
+    jids: impl IntoIterator<Item = &'a BareJid>,
+) -> Result<(), Stop> {
     view.want(place::account()?);
+    view.want(place::contact(&settings.jid)?);
     view.want(place::owed_trust()?);
     want(view, jids)
 }

@@ -38,7 +38,7 @@ pub(super) struct Decided {
 /// Notes down what will be needed when a person decides about a key of an account.
 pub(super) fn want(view: &mut View, settings: &Settings, jid: &BareJid) -> Result<(), Stop> {
     if settings.trust.automatic().is_some() {
-        ledger::want_all(view, [jid])
+        ledger::want_all(view, settings, [jid])
     } else {
         view.want(place::owed_trust()?);
         Ok(())
