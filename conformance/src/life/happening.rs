@@ -171,5 +171,6 @@ impl<S: Storage> World<'_, S> {
         self.set_clock(omemo_sansio::Timestamp::from_unix(self.now.unix() - seconds));
         self.story
             .tell(|| format!("the clock is set back by {seconds} seconds"));
+        self.may_give_up_catch_ups();
     }
 }

@@ -35,6 +35,16 @@ impl<S: Storage> World<'_, S> {
         }
     }
 
+    /// The clock was set back: a catch-up that began more than a day later seems to be of a clock that was ahead.
+    pub(super) fn may_give_up_catch_ups(&mut self) {
+        for device in 0..self.devices.len() {
+            let catch_up = self.devices[device].catch_up.as_ref();
+            if catch_up.is_some_and(|(_, given_up)| *given_up - self.now > 2 * CATCH_UP) {
+                self.loses_catch_up(device);
+            }
+        }
+    }
+
     pub(super) fn keeps_house(&mut self, device: usize) {
         self.tell(device, "keeps house");
         self.struck = false;

@@ -7,9 +7,6 @@ use crate::engine::{Env, Stop, View};
 use crate::records::{CatchUps, PreKeys, RunId, place};
 use crate::settings::Settings;
 
-/// How long a catch-up stays open if nobody ends it: a day, in seconds.
-const GIVEN_UP_AFTER: u64 = 86_400;
-
 /// An open catch-up; needed to end it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a catch-up that is not ended stays open for a day"]
@@ -24,7 +21,9 @@ pub(super) fn begin(view: &mut View, env: &mut Env<'_>) -> Result<CatchUp, Stop>
     let mut catch_ups = view.take::<CatchUps>(&key)?.unwrap_or_default();
     let mut id = [0; 16];
     env.rng.fill_bytes(&mut id);
-    catch_ups.runs.insert(RunId(id), env.now + GIVEN_UP_AFTER);
+    catch_ups
+        .runs
+        .insert(RunId(id), env.now + CatchUps::GIVEN_UP_AFTER);
     if catch_ups.runs.len() > MAX_OPEN {
         let oldest = catch_ups.runs.iter().min_by_key(|(_, expires)| **expires);
         if let Some(oldest) = oldest.map(|(run, _)| *run) {
@@ -73,7 +72,7 @@ pub(super) fn close_expired(view: &mut View, env: &Env<'_>, settings: &Settings)
         return Ok(false);
     };
     let before = catch_ups.runs.len();
-    catch_ups.runs.retain(|_, expires| env.now < *expires);
+    catch_ups.drop_given_up(env.now);
     let mut changed = catch_ups.runs.len() != before;
     let none_left = catch_ups.runs.is_empty();
     if none_left {

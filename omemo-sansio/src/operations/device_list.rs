@@ -339,7 +339,7 @@ pub(super) fn may_relist(contact: &mut Contact, namespace: &Namespace, now: Time
     } else {
         WAR_REST
     };
-    if now - relisted.since >= rest {
+    if Timestamp::is_due(relisted.since, now, rest) {
         *relisted = first;
     }
     if relisted.times >= WAR_ROUNDS {

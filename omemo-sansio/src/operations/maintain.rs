@@ -63,7 +63,7 @@ fn end_wars(view: &mut View, env: &Env<'_>, settings: &Settings) -> Result<bool,
     let Some(mut contact) = view.take::<Contact>(&key)? else {
         return Ok(false);
     };
-    let rested = |relisted: &Relisted| env.now - relisted.since >= WAR_REST;
+    let rested = |relisted: &Relisted| Timestamp::is_due(relisted.since, env.now, WAR_REST);
     let ended: Vec<_> = contact
         .relisted
         .iter()
@@ -97,6 +97,7 @@ fn renew_keys(
         // Purged meanwhile.
         return Ok(false);
     };
+    record.correct_age(env.now, settings.rotation_period);
     let rotate = env.now - record.signed_pre_key.created >= settings.rotation_period;
     let expired = record
         .retired

@@ -284,6 +284,7 @@ fn see_to_keys(
         None => pool::create(protocol, identity, env.now, &mut env.rng),
         Some(mut record) => {
             let mut pre_keys = view.take::<PreKeys>(&pre_keys_key)?.unwrap_or_default();
+            record.correct_age(env.now, settings.rotation_period);
             if env.now - record.signed_pre_key.created >= settings.rotation_period {
                 pool::rotate(protocol, identity, &mut record, settings, env.now, &mut env.rng);
             }

@@ -27,7 +27,7 @@ const MOST_OF_ONE: usize = 32;
 
 /// Whether the device was owed a session within the last day.
 pub(super) fn is_recent(repaired: Option<Timestamp>, now: Timestamp) -> bool {
-    repaired.is_some_and(|repaired| now - repaired < INTERVAL)
+    repaired.is_some_and(|repaired| !Timestamp::is_due(repaired, now, INTERVAL))
 }
 
 /// Owes a listed device a new session, at most once a day.

@@ -16,7 +16,7 @@ use crate::ratchet::Session;
 use crate::records::{AccountRecord, Contact, Day, MarkPlace, place};
 use crate::settings::Settings;
 use crate::trust::Trust;
-use crate::{DeviceId, Error};
+use crate::{DeviceId, Error, Timestamp};
 
 /// How long a device that is not listed causes no further refresh of the contact's device list: a minute.
 const REFRESH_INTERVAL: u64 = 60;
@@ -97,7 +97,7 @@ pub(super) fn known_sender(
 /// The device list that has to be looked at to find the sender.
 fn lacking_list(contact: &Contact, env: &Env<'_>, origin: &Origin<'_>) -> Option<DownloadDeviceList> {
     let refreshed = contact.refreshed.get(&origin.namespace);
-    let due = refreshed.is_none_or(|at| env.now - *at >= REFRESH_INTERVAL);
+    let due = refreshed.is_none_or(|at| Timestamp::is_due(*at, env.now, REFRESH_INTERVAL));
     let lacking = due && !contact.devices.contains_key(&origin.device);
     lacking.then(|| DownloadDeviceList {
         namespace: origin.namespace.clone(),
@@ -170,7 +170,11 @@ pub(super) fn record(
     if device.identity.is_none() {
         device.identify(identity_key);
     }
-    device.heard = device.heard.max(Some(Day::of(env.now)));
+    // A clock that was ahead may have written a day to come.
+    let heard = device
+        .heard
+        .filter(|day| !day.begin().is_ahead(env.now, Day::SECONDS));
+    device.heard = heard.max(Some(Day::of(env.now)));
     let (trust, first_level) = judge(settings, origin.jid, &identity_key, &contact.trust)?;
     if let Some(level) = first_level {
         contact.trust.insert(identity_key.curve25519(), level);

@@ -21,9 +21,22 @@ pub(crate) struct CatchUps {
 }
 
 impl CatchUps {
+    /// How long a catch-up stays open if nobody ends it: a day, in seconds.
+    pub(crate) const GIVEN_UP_AFTER: u64 = 86_400;
+
     /// Whether one is open and not given up.
     pub(crate) fn any_open(&self, now: Timestamp) -> bool {
-        self.runs.values().any(|expires| now < *expires)
+        self.runs.values().any(|expires| Self::is_open(*expires, now))
+    }
+
+    /// Removes those that are given up.
+    pub(crate) fn drop_given_up(&mut self, now: Timestamp) {
+        self.runs.retain(|_, expires| Self::is_open(*expires, now));
+    }
+
+    /// One that ends more than two days from now was begun by a clock that was ahead by more than a day.
+    fn is_open(expires: Timestamp, now: Timestamp) -> bool {
+        now < expires && !expires.is_ahead(now, 2 * Self::GIVEN_UP_AFTER)
     }
 }
 

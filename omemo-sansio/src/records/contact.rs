@@ -17,7 +17,7 @@ const VERSION: u8 = 2;
 pub(crate) struct Day(u32);
 
 impl Day {
-    const SECONDS: u64 = 86_400;
+    pub(crate) const SECONDS: u64 = 86_400;
 
     pub(crate) fn of(moment: Timestamp) -> Self {
         Self(u32::try_from(moment.unix() / Self::SECONDS).unwrap_or(u32::MAX))

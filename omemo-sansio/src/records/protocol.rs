@@ -39,6 +39,15 @@ pub(crate) struct RetiredSignedPreKey {
 }
 
 impl ProtocolRecord {
+    /// Counts the age of the signed pre key from `now` if a clock that was ahead by more than `period` has made it, or it
+    /// would not be replaced until that time comes. To replace it at once would drop the one before, which is in use yet.
+    pub(crate) fn correct_age(&mut self, now: Timestamp, period: u64) {
+        let created = &mut self.signed_pre_key.created;
+        if created.is_ahead(now, period) {
+            *created = now;
+        }
+    }
+
     /// The private half that a key exchange names, if it is still kept.
     pub(crate) fn signed_pre_key(&self, id: PreKeyId) -> Option<&KeyPair> {
         if self.signed_pre_key.id == id {

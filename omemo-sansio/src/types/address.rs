@@ -164,6 +164,23 @@ impl Timestamp {
     pub const fn unix(self) -> u64 {
         self.0
     }
+
+    /// No clock that is right shows less: 2025-01-01T00:00:00Z. Many show less until they have asked for the time.
+    const EARLIEST: u64 = 1_735_689_600;
+
+    /// How far the clocks of several processes may lie apart, or one be set back: an hour, in seconds.
+    const APART: u64 = 3_600;
+
+    /// Whether a stamp was made by a clock that was wrong: it lies so many seconds ahead of `now`, and `now` may be right.
+    pub(crate) fn is_ahead(self, now: Self, seconds: u64) -> bool {
+        now.0 >= Self::EARLIEST && self - now > seconds
+    }
+
+    /// Whether what is done every `interval` seconds is due, after it was done at `last`. A clock that was ahead may have
+    /// stamped that: then it is due too, or nothing would be done until that time comes.
+    pub(crate) fn is_due(last: Self, now: Self, interval: u64) -> bool {
+        now - last >= interval || last.is_ahead(now, Self::APART)
+    }
 }
 
 impl Add<u64> for Timestamp {
@@ -185,6 +202,26 @@ impl Sub for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_clock_that_was_ahead_has_stamped_is_due() {
+        let now = Timestamp::from_unix(1_800_000_000);
+        let due = |seconds: i64| {
+            let last = Timestamp::from_unix(now.unix().saturating_add_signed(seconds));
+            Timestamp::is_due(last, now, 60)
+        };
+        assert!(due(-60) && !due(-59) && !due(0));
+        // Clocks lie apart a little.
+        assert!(!due(3_600) && due(3_601) && due(i64::MAX));
+        // A clock that has just started says nothing of others.
+        let started = Timestamp::from_unix(1);
+        assert!(!Timestamp::is_due(now, started, 60));
+        assert!(Timestamp::is_due(
+            Timestamp::default(),
+            Timestamp::from_unix(60),
+            60
+        ));
+    }
 
     #[test]
     fn a_namespace_that_no_name_can_hold_is_not_read_from_a_record() {

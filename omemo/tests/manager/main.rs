@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod catch_up;
+mod clock;
 mod consistency;
 mod copies;
 mod errors;
