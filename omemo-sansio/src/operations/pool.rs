@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
+use omemo_storage::MAX_VALUE;
 use rand_core::CryptoRng;
 
 use crate::keys::{IdentityKeyPair, KeyPair, PublicKey};
@@ -75,9 +76,16 @@ pub(super) fn rotate(
     });
 }
 
-/// The most pre keys that are hidden at a time, and the most key exchanges remembered for each. Beyond, the oldest go.
+/// The most pre keys that are hidden at a time, and the most key exchanges remembered for each, and for all of them. Beyond,
+/// the oldest go.
 const MAX_HIDDEN: usize = 1_000;
 const MAX_BASE_KEYS: usize = 32;
+const MAX_ALL_BASE_KEYS: usize = 16_000;
+
+const _: () = assert!(
+    PreKeys::bytes(10 * FULL_POOL, MAX_HIDDEN, MAX_ALL_BASE_KEYS) <= MAX_VALUE,
+    "the record can be stored however many key exchanges there are"
+);
 
 /// Takes a pre key out of the pool after a key exchange has used it: it is deleted, or kept unseen.
 pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey, used: UsedPreKey) {
@@ -98,9 +106,16 @@ pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey,
                 kept: used == UsedPreKey::Keep,
             },
         );
-        if pre_keys.hidden.len() > MAX_HIDDEN {
-            pre_keys.hidden.pop_first();
-        }
+    }
+    forget_oldest(pre_keys);
+}
+
+/// Keeps what is hidden within its bounds.
+fn forget_oldest(pre_keys: &mut PreKeys) {
+    let mut base_keys = pre_keys.base_keys();
+    while pre_keys.hidden.len() > MAX_HIDDEN || base_keys > MAX_ALL_BASE_KEYS {
+        let oldest = pre_keys.hidden.pop_first();
+        base_keys -= oldest.map_or(base_keys, |(_, hidden)| hidden.base_keys.len());
     }
 }
 
@@ -165,6 +180,7 @@ mod tests {
     use super::*;
     use crate::keys::testing::TestRng;
     use crate::protocol::Omemo2;
+    use crate::records::Stored;
 
     fn ids(pre_keys: &PreKeys) -> Vec<u32> {
         pre_keys.visible.keys().map(|id| id.get()).collect()
@@ -221,6 +237,43 @@ mod tests {
             record.signed_pre_key.id.get()
         };
         assert_eq!([rotated(), rotated()], [1, 3], "the last and 2 are still kept");
+    }
+
+    #[test]
+    fn hidden_pre_keys_fit_into_their_record_whoever_uses_them() {
+        const MANY: u32 = 1_500;
+        let pair = KeyPair::generate(&mut TestRng::new(1));
+        // As many key exchanges of each as are remembered; then few, of as many pre keys as are kept.
+        for of_each in [MAX_BASE_KEYS, 1] {
+            let mut pre_keys = PreKeys::default();
+            for id in (1..=MANY).map(PreKeyId::new) {
+                pre_keys.visible.insert(id, pair.copy());
+                for _ in 0..of_each {
+                    consume(
+                        &mut pre_keys,
+                        id,
+                        PublicKey::from_bytes([7; 32]),
+                        UsedPreKey::Keep,
+                    );
+                }
+                let last = pre_keys.hidden.get(&id).unwrap();
+                assert_eq!(last.base_keys.len(), of_each, "the last one stays");
+            }
+            let (hidden, base_keys) = (pre_keys.hidden.len(), pre_keys.base_keys());
+            match of_each {
+                1 => assert_eq!(hidden, MAX_HIDDEN),
+                _ => assert_eq!(base_keys, MAX_ALL_BASE_KEYS),
+            }
+            let (&first, _) = pre_keys.hidden.first_key_value().unwrap();
+            assert_eq!(
+                first.get() as usize,
+                MANY as usize - hidden + 1,
+                "the oldest went"
+            );
+            let bytes = pre_keys.encode();
+            assert_eq!(bytes.as_bytes().len(), PreKeys::bytes(0, hidden, base_keys));
+            assert!(bytes.as_bytes().len() < MAX_VALUE);
+        }
     }
 
     #[test]

@@ -33,6 +33,18 @@ pub(crate) struct HiddenPreKey {
 }
 
 impl PreKeys {
+    /// How many bytes the record has with so many keys, and so many base keys of the hidden ones together.
+    pub(crate) const fn bytes(visible: usize, hidden: usize, base_keys: usize) -> usize {
+        const ID_AND_PAIR: usize = 4 + 64;
+        const BESIDE: usize = 1 + 4 + 4;
+        BESIDE + visible * ID_AND_PAIR + hidden * (ID_AND_PAIR + 4 + 1) + base_keys * 32
+    }
+
+    /// How many base keys of hidden ones there are.
+    pub(crate) fn base_keys(&self) -> usize {
+        self.hidden.values().map(|hidden| hidden.base_keys.len()).sum()
+    }
+
     /// No catch-up is open any more: deletes what was hidden for the rest of one.
     pub(crate) fn end_hiding(&mut self) {
         self.hidden.retain(|_, hidden| hidden.kept);
@@ -68,7 +80,7 @@ impl Stored for PreKeys {
 
     fn encode(&self) -> Value {
         let Self { visible, hidden } = self;
-        let capacity = 64 + visible.len() * 68 + hidden.len() * 128;
+        let capacity = Self::bytes(visible.len(), hidden.len(), self.base_keys());
         let mut writer = Writer::new(VERSION, capacity);
         writer.length(visible.len());
         for (id, pair) in visible {

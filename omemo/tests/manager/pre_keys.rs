@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use omemo::blocking::wait;
 use omemo::{BareJid, DecryptFailure, Error, IncomingMessage, PreKeyPolicy, Settings, UsedPreKey};
+use omemo_storage::{AccountId, Batch, CommitId, Committed, Key, MAX_VALUE, Query, Storage};
 
 use super::world::{Device, OMEMO_2, ROMEO, World, both, settings, text};
 
@@ -44,11 +46,11 @@ fn a_pre_key_is_kept_if_the_application_wants_so() {
     let world = World::default();
     let (romeo, messages) = one_pre_key_for_two(&world, UsedPreKey::Keep);
     for message in messages {
-        let catch_up = omemo::blocking::wait(romeo.client.begin_catch_up()).unwrap();
+        let catch_up = wait(romeo.client.begin_catch_up()).unwrap();
         let decrypted = romeo.decrypt(message.clone()).unwrap();
         assert_eq!(text(&decrypted).unwrap(), message.sender.as_str());
         // It outlives catch-ups, and is offered to nobody.
-        omemo::blocking::wait(romeo.client.end_catch_up(&catch_up)).unwrap();
+        wait(romeo.client.end_catch_up(&catch_up)).unwrap();
         romeo.flush();
         let offered = world.server.bundle(&romeo.jid, &OMEMO_2, romeo.client.device());
         assert!(offered.unwrap().pre_keys.keys().all(|id| id.get() != 100));
@@ -59,7 +61,7 @@ fn a_pre_key_is_kept_if_the_application_wants_so() {
 fn a_pre_key_is_deleted_even_during_a_catch_up_if_the_application_wants_so() {
     let world = World::default();
     let (romeo, [first, second]) = one_pre_key_for_two(&world, UsedPreKey::Delete);
-    drop(omemo::blocking::wait(romeo.client.begin_catch_up()).unwrap());
+    drop(wait(romeo.client.begin_catch_up()).unwrap());
     assert!(text(&romeo.decrypt(first).unwrap()).is_some());
     let error = romeo.decrypt(second).unwrap_err();
     assert!(
@@ -94,11 +96,61 @@ fn the_pool_is_filled_up_when_no_more_than_the_threshold_is_left() {
 fn a_pre_key_that_was_hidden_is_good_until_the_catch_up_ends() {
     let world = World::default();
     let (romeo, [first, second]) = one_pre_key_for_two(&world, UsedPreKey::Hide);
-    let catch_up = omemo::blocking::wait(romeo.client.begin_catch_up()).unwrap();
+    let catch_up = wait(romeo.client.begin_catch_up()).unwrap();
     assert!(text(&romeo.decrypt(first).unwrap()).is_some());
-    omemo::blocking::wait(romeo.client.end_catch_up(&catch_up)).unwrap();
+    wait(romeo.client.end_catch_up(&catch_up)).unwrap();
     assert!(matches!(
         romeo.decrypt(second),
         Err(Error::Decrypt(DecryptFailure::PreKeyGone(_)))
     ));
+}
+
+/// Hidden pre keys are planted until not one more key exchange fits into their record: as many as there can be of each.
+fn fill_up(romeo: &Device) {
+    const BASE_KEYS: usize = 32;
+    let key = Key::new("own", &format!("prekeys/{OMEMO_2}")).unwrap();
+    let account = AccountId::new(romeo.jid.as_str()).unwrap();
+    let mut query = Query::new();
+    query.records.insert(key.clone());
+    let mut found = wait(romeo.storage.load(&account, &query)).unwrap();
+    let record = found.records.remove(&key).unwrap();
+    let mut bytes = record.value.as_bytes().to_vec();
+    let pair = bytes[9..73].to_vec();
+    // None are hidden yet.
+    assert_eq!(bytes.split_off(bytes.len() - 4), [0; 4]);
+    let mut hidden = Vec::new();
+    let mut count: u32 = 0;
+    loop {
+        let left = MAX_VALUE - bytes.len() - 4 - hidden.len();
+        let Some(for_base_keys) = left.checked_sub(4 + 64 + 4 + 1 + 32) else {
+            break;
+        };
+        let base_keys = BASE_KEYS.min(1 + for_base_keys / 32);
+        hidden.extend((1 + count).to_be_bytes());
+        hidden.extend(&pair);
+        hidden.extend((base_keys as u32).to_be_bytes());
+        hidden.extend([7; 32].repeat(base_keys));
+        hidden.push(0);
+        count += 1;
+    }
+    bytes.extend(count.to_be_bytes());
+    bytes.extend(hidden);
+    let mut batch = Batch::new(CommitId::from_bytes([0x5a; 16]));
+    batch.put(key, Some(record.revision), bytes.into());
+    let committed = wait(romeo.storage.commit(&account, &batch)).unwrap();
+    assert_eq!(committed, Committed::Applied);
+}
+
+#[test]
+fn key_exchanges_are_read_however_many_there_were_during_a_catch_up() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let catch_up = wait(romeo.client.begin_catch_up()).unwrap();
+    fill_up(&romeo);
+    for n in 0..4 {
+        let sender = world.device(&format!("contact{n}@verona.lit"), "phone");
+        sender.send(&romeo.jid, "hello", &[OMEMO_2]);
+        assert_eq!(romeo.texts(), ["hello"]);
+    }
+    wait(romeo.client.end_catch_up(&catch_up)).unwrap();
 }
