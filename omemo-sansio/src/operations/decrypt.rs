@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::decrypted::{Content, Decrypted, IncomingMessage, Received};
 use super::key_exchange::{self, Origin};
-use super::receive::receive;
+use super::receive::{Carried, receive};
 use super::sender::{KnownSender, check_identity, known_sender, presented_identity, record};
 use super::{inbox, own_account, repairs, within};
 use crate::engine::{Env, Stop, View};
@@ -182,12 +182,11 @@ fn open_element(
     let incoming = protocol.parse(&element.data).map_err(DecryptFailure::Wire)?;
     let identity_key = presented_identity(view, origin, &incoming)?;
     check_identity(settings, origin, &contact, identity_key)?;
-    let session_key = place::session(origin.jid, &origin.namespace, origin.device)?;
-    let had_session = view
-        .read::<Session>(&session_key)?
-        .map(|session| session.created());
-
-    let Some(plaintext) = receive(view, env, settings, protocol, origin, &incoming)? else {
+    let Some(Carried {
+        plaintext,
+        new_session,
+    }) = receive(view, env, settings, protocol, origin, &incoming)?
+    else {
         return Ok(None);
     };
     let key_material = protocol
@@ -205,7 +204,6 @@ fn open_element(
             .correct(identity_key);
     }
     view.put_changed(&place::contact(origin.jid)?, contact)?;
-    let new_session = incoming.key_exchange.is_some() && had_session.is_none();
     let reply = MarkPlace::Reply(origin.namespace.clone(), origin.jid.clone(), origin.device);
     let flush_wanted = view.is_marked(&reply)?;
     Ok(Some(Received {

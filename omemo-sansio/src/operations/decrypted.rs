@@ -73,7 +73,7 @@ pub struct Received {
     pub namespace: Namespace,
     /// What the session carried: the key of the content, or one that is transported for its own sake.
     pub key_material: KeyMaterial,
-    /// Whether it opened a new session.
+    /// Whether it opened a new session, be it the first with its sender or one in place of another.
     pub new_session: bool,
     /// Whether something was put in the outbox: flush it soon.
     pub flush_wanted: bool,

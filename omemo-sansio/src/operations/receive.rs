@@ -17,6 +17,12 @@ use crate::settings::Settings;
 /// How a session took a key element.
 type Opened = Result<Zeroizing<Vec<u8>>, DecryptError>;
 
+/// What a key element carried, and whether a session was built to read it.
+pub(super) struct Carried {
+    pub(super) plaintext: Zeroizing<Vec<u8>>,
+    pub(super) new_session: bool,
+}
+
 /// After how many messages of a chain without answer the ratchet is moved on by an empty message (XEP-0384, section 6:
 /// the first message with a counter of 53 or higher). Said again as often, should that be lost.
 const HEARTBEAT: u32 = 53;
@@ -31,23 +37,31 @@ pub(super) fn receive(
     protocol: &dyn Protocol,
     origin: &Origin<'_>,
     incoming: &Incoming,
-) -> Result<Option<Zeroizing<Vec<u8>>>, Stop> {
+) -> Result<Option<Carried>, Stop> {
     let session = view.take::<Session>(&place::session(origin.jid, &origin.namespace, origin.device)?)?;
     let message = &incoming.message;
-    match (&incoming.key_exchange, session) {
+    let mut new_session = false;
+    let plaintext = match (&incoming.key_exchange, session) {
         (Some(key_exchange), Some(session)) if session.opened_by(protocol, key_exchange) => {
-            in_live_session(view, env, settings, protocol, origin, session, message)
+            in_live_session(view, env, settings, protocol, origin, session, message)?
         }
         (Some(key_exchange), _) => {
             let opened_by = |session: &Session| session.opened_by(protocol, key_exchange);
             match in_archive(view, env, settings, protocol, origin, message, opened_by)? {
-                Some(opened) => unless_repeated(opened),
-                None => key_exchange::accept(view, env, settings, origin, key_exchange, message),
+                Some(opened) => unless_repeated(opened)?,
+                None => {
+                    new_session = true;
+                    key_exchange::accept(view, env, settings, origin, key_exchange, message)?
+                }
             }
         }
-        (None, Some(session)) => in_live_session(view, env, settings, protocol, origin, session, message),
-        (None, None) => Err(DecryptFailure::NoSession(origin.device).into()),
-    }
+        (None, Some(session)) => in_live_session(view, env, settings, protocol, origin, session, message)?,
+        (None, None) => return Err(DecryptFailure::NoSession(origin.device).into()),
+    };
+    Ok(plaintext.map(|plaintext| Carried {
+        plaintext,
+        new_session,
+    }))
 }
 
 fn in_live_session(

@@ -1,9 +1,9 @@
 //! Replacing sessions, and how stale they are.
 
 use omemo::blocking::wait;
-use omemo::{BundleFailure, DecryptFailure, Decrypted, DeviceAddress, DeviceId, Error};
+use omemo::{BundleFailure, DecryptFailure, Decrypted, DeviceAddress, DeviceId, Error, IncomingMessage};
 
-use super::world::{JULIET, LEGACY, OMEMO_2, ROMEO, World, both, settings};
+use super::world::{Device, JULIET, LEGACY, OMEMO_2, ROMEO, World, both, settings};
 
 #[test]
 fn sessions_are_replaced_in_every_protocol_and_the_other_side_is_told() {
@@ -154,5 +154,42 @@ fn a_session_whose_beginning_is_too_far_back_is_replaced() {
         drop(juliet.receive());
         juliet.send(&romeo.jid, "readable", spoken);
         assert_eq!(romeo.texts(), ["readable"]);
+    }
+}
+
+/// Whether each message that has arrived has opened a session.
+fn new_sessions(at: &Device) -> Vec<bool> {
+    let outcomes = at.receive().into_iter();
+    outcomes
+        .map(|outcome| outcome.unwrap().received().unwrap().new_session)
+        .collect()
+}
+
+#[test]
+fn a_session_that_takes_the_place_of_another_is_new_too() {
+    for namespace in [OMEMO_2, LEGACY] {
+        let world = World::default();
+        let romeo = world.device(ROMEO, "phone");
+        let juliet = world.device(JULIET, "phone");
+        let spoken = std::slice::from_ref(&namespace);
+        drop((romeo.arrived(), juliet.arrived()));
+        // Both open one at once, and tell of it until they are answered.
+        for _ in 0..2 {
+            romeo.send(&juliet.jid, "his", spoken);
+            juliet.send(&romeo.jid, "hers", spoken);
+        }
+        let late = IncomingMessage {
+            sender: romeo.jid.clone(),
+            message: romeo.encrypt(&juliet.jid, "late", spoken).messages.remove(0),
+        };
+        assert_eq!(new_sessions(&juliet), [true, false]);
+        assert_eq!(new_sessions(&romeo), [true, false]);
+        world.settle(&[&romeo, &juliet]);
+        wait(romeo.client.replace_sessions(juliet.address())).unwrap();
+        romeo.flush();
+        assert_eq!(new_sessions(&juliet), [true]);
+        // What told of the one before is read in the archive.
+        let late = juliet.decrypt(late).unwrap().received().unwrap();
+        assert!(!late.new_session);
     }
 }
