@@ -6,14 +6,19 @@ mod common;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use common::{Device, Metering, open, open_on, settle, text};
+use common::{Device, Metering, jid, open, open_on, rng, settings, settle, text};
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server, Weather};
 use omemo::trust::TrustLevel;
-use omemo::{DecryptFailure, Decrypted, Error, IncomingMessage, Storage};
-use omemo_storage::Metered;
+use omemo::{
+    Client, Clock, DecryptFailure, Decrypted, Error, IncomingMessage, Namespace, Storage, Timestamp,
+};
+use omemo_storage::{AccountId, Metered};
+use omemo_storage_memory::MemoryStorage;
 use omemo_storage_sqlite::SqliteStorage;
 
 /// Two devices that have exchanged messages both ways.
@@ -140,6 +145,68 @@ fn strangers_of_a_page_are_looked_up_together() {
     assert_eq!(texts(&outcomes).len(), 5);
     let counts = juliet.counts();
     assert_eq!((counts.loads, counts.commits), (1, 1));
+}
+
+/// Seconds after the time at which tests begin.
+#[derive(Clone, Default)]
+struct Hands(Arc<AtomicU64>);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(1_800_000_000 + self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Juliet, who keeps one device of each account, and her clock.
+fn keeping_one_device(server: &Server) -> (Device, Hands) {
+    let mut settings = settings(jid("juliet@capulet.lit"));
+    settings.limits.devices = 1;
+    let jid = settings.jid.clone();
+    let (connection, hands) = (server.connect(&jid, "phone"), Hands::default());
+    let storage = Arc::new(Metered::new(MemoryStorage::new()));
+    let builder = Client::builder(settings, storage, connection.clone()).rng(rng(&jid, "phone"));
+    let client = wait(builder.clock(hands.clone()).catch_up(false).open()).unwrap();
+    let juliet = Device {
+        jid,
+        client,
+        connection,
+    };
+    (juliet, hands)
+}
+
+/// Each sender has another device now, and the one that juliet knows is forgotten with its sessions.
+#[test]
+fn what_is_forgotten_of_many_senders_is_looked_up_together() {
+    let server = Server::new();
+    let (juliet, hands) = keeping_one_device(&server);
+    let senders: Vec<String> = (0..5).map(|n| format!("contact{n}@montague.lit")).collect();
+    for sender in &senders {
+        open(&server, sender, "phone").send(&[&juliet.jid], "from the phone");
+    }
+    let outcomes = wait(juliet.client.decrypt_many(arrived(&juliet))).unwrap();
+    assert_eq!(texts(&outcomes), ["from the phone"; 5]);
+    juliet.flush();
+    for sender in &senders {
+        let laptop = open(&server, sender, "laptop");
+        let mut list = server.device_list(&laptop.jid, &Namespace::OMEMO_2).unwrap();
+        list.devices.retain(|device, _| *device == laptop.client.device());
+        server.publish_device_list(&laptop.jid, &Namespace::OMEMO_2, list);
+        laptop.send(&[&juliet.jid], "from the laptop");
+        laptop.send(&[&juliet.jid], "once more");
+    }
+    // A list is looked at once a minute.
+    hands.0.fetch_add(60, Ordering::Relaxed);
+    let page = arrived(&juliet);
+    juliet.counts();
+    let outcomes = wait(juliet.client.decrypt_many(page)).unwrap();
+    assert_eq!(texts(&outcomes).len(), 10);
+    let counts = juliet.counts();
+    assert_eq!((counts.loads, counts.commits), (2, 1));
+    let account = AccountId::new(juliet.jid.as_str()).unwrap();
+    let records = wait(juliet.client.storage().records(&account, None, 10_000)).unwrap();
+    let names = records.entries.iter().map(|entry| entry.key.item.as_str());
+    let sessions = names.filter(|name| name.starts_with("session/"));
+    assert_eq!(sessions.count(), 5, "those with the phones are gone");
 }
 
 /// Something is known of the account, but not its device list: one download answers for all its messages.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::decrypt::{decrypt, origin, want_records};
 use super::decrypted::{Decrypted, IncomingMessage};
-use super::sender::want_device_list;
+use super::sender::{want_device_list, want_forgotten_by};
 use super::within;
 use crate::Error;
 use crate::engine::{Env, Stop, View};
@@ -83,6 +83,8 @@ pub(super) fn decrypt_many(
         want_device_list(view, env, &origin(incoming))?;
     }
     view.settle()?;
+    want_forgotten(view, env, settings, page)?;
+    view.settle()?;
 
     let mut outcomes = Vec::with_capacity(page.len());
     for (index, incoming) in page.iter().enumerate() {
@@ -103,6 +105,24 @@ pub(super) fn decrypt_many(
         }
     }
     Ok(outcomes)
+}
+
+/// The device lists that were downloaded make devices be forgotten. What is stored of them is loaded for all senders at once.
+fn want_forgotten(
+    view: &mut View,
+    env: &Env<'_>,
+    settings: &Settings,
+    page: &[IncomingMessage],
+) -> Result<(), Stop> {
+    let mut seen = BTreeSet::new();
+    for incoming in page {
+        let origin = origin(incoming);
+        let list = (origin.jid, origin.namespace.clone());
+        if !seen.contains(&list) && want_forgotten_by(view, env, settings, &origin)? {
+            seen.insert(list);
+        }
+    }
+    Ok(())
 }
 
 /// One message has turned out to need what is rarely needed. Others may too, and each would begin the page again.

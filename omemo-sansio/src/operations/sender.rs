@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::decrypted::Sender;
 use super::device_list::{Source, apply_downloaded, forget_records, keep_listed, may_relist};
 use super::key_exchange::Origin;
-use super::mark;
 use super::set_trust::{judge, meaning};
+use super::{mark, own_account};
 use crate::engine::{DownloadDeviceList, Env, Stop, View};
 use crate::error::{DecryptFailure, Inconsistency};
 use crate::keys::IdentityKey;
@@ -114,6 +114,36 @@ pub(super) fn want_device_list(view: &mut View, env: &Env<'_>, origin: &Origin<'
         view.device_list(request)?;
     }
     Ok(())
+}
+
+/// Notes down the records of the devices that are forgotten once the downloaded list of the sender is taken in, without
+/// stopping yet. Tells whether there is such a list.
+pub(super) fn want_forgotten_by(
+    view: &mut View,
+    env: &Env<'_>,
+    settings: &Settings,
+    origin: &Origin<'_>,
+) -> Result<bool, Stop> {
+    let Origin { jid, namespace, .. } = origin;
+    let contact = view.read::<Contact>(&place::contact(jid)?)?.unwrap_or_default();
+    let Some(request) = lacking_list(&contact, env, origin) else {
+        return Ok(false);
+    };
+    let Some(Ok(list)) = view.device_list(request)? else {
+        return Ok(false);
+    };
+    // What is wrong with the account is told of each message.
+    let own = own_account(view).ok().map(|account| account.device);
+    let source = Source::new(settings, own, jid, namespace, env.now);
+    let mut contact = Contact::clone(&contact);
+    for device in apply_downloaded(&mut contact, &source, &list.unwrap_or_default()).met {
+        for namespace in settings.namespaces() {
+            view.want(place::session(jid, &namespace, device)?);
+            view.want(place::skipped(jid, &namespace, device)?);
+            view.want(place::archive(jid, &namespace, device)?);
+        }
+    }
+    Ok(true)
 }
 
 /// The identity key the message claims: that of its key exchange, or that of the session.
