@@ -94,27 +94,21 @@ impl Holdings {
 
     /// It has published a bundle with this signed pre key.
     pub(super) fn publishes(&mut self, namespace: &Namespace, id: PreKeyId, latest: Timestamp) {
-        if self.generation > 0 {
-            let first = Signed {
-                id: id.get(),
-                since: latest,
-            };
-            self.signed.entry(namespace.clone()).or_insert(first);
-        }
+        let first = Signed {
+            id: id.get(),
+            since: latest,
+        };
+        self.signed.entry(namespace.clone()).or_insert(first);
     }
 
     /// Until when a signed pre key is certainly kept: a week as the published one, and another after that.
     pub(super) fn kept_until(&self, namespace: &Namespace, id: PreKeyId) -> Timestamp {
-        let first = Signed {
-            id: 1,
-            since: self.since,
-        };
-        let (first, weeks) = match self.signed.get(namespace) {
+        match self.signed.get(namespace) {
             // It may have been rotated before it was published.
-            Some(signed) => (signed, 1),
-            None => (&first, 2),
-        };
-        first.since + (u64::from(id.get().saturating_sub(first.id)) + weeks) * WEEK
+            Some(first) if id.get() >= first.id => first.since + (u64::from(id.get() - first.id) + 1) * WEEK,
+            // One of before: the ids begin anywhere.
+            _ => self.since + 2 * WEEK,
+        }
     }
 
     /// Whether the letter's session is there.
