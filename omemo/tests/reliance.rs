@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use common::{jid, open, open_on, settings, settle};
 use omemo::blocking::{Network as _, wait};
 use omemo::local::{Delivery, Server};
@@ -29,7 +31,9 @@ fn drive<T>(
     mut operation: Operation<T>,
     mut before: impl FnMut(&Effect),
 ) -> (Result<T, Error>, Vec<&'static str>) {
-    let mut rng = TestRng::new(u64::from(device.client.device().get()));
+    // Another one for each operation: their commits must not have the same ids.
+    static DRIVEN: AtomicU64 = AtomicU64::new(0);
+    let mut rng = TestRng::new(DRIVEN.fetch_add(1, Ordering::Relaxed));
     let mut performed = Vec::new();
     loop {
         match operation.advance(now(), &mut rng) {
@@ -357,6 +361,12 @@ fn a_slow_old_upload_does_not_have_the_last_word() {
         open(&server, "juliet@capulet.lit", "phone"),
         open(&server, "nurse@capulet.lit", "phone"),
     );
+    let published = || {
+        let bundle = server.bundle(&romeo.jid, &OMEMO_2, romeo.client.device());
+        let ids = bundle.unwrap().pre_keys.into_keys();
+        ids.map(|id| id.get()).collect::<Vec<u32>>()
+    };
+    let first = published()[0];
     juliet.send(&[&romeo.jid], "hello");
     romeo.receive();
     let mut overtaken = false;
@@ -372,13 +382,12 @@ fn a_slow_old_upload_does_not_have_the_last_word() {
     .0
     .unwrap();
     assert!(overtaken);
-    let published = server
-        .bundle(&romeo.jid, &OMEMO_2, romeo.client.device())
-        .unwrap();
-    let ids: Vec<u32> = published.pre_keys.keys().map(|id| id.get()).collect();
+    let ids = published();
     assert_eq!(ids.len(), 100);
-    assert!(
-        ids.contains(&102),
+    // Two were used, and two came after the hundred that there were at first.
+    assert_eq!(
+        ids[99],
+        first + 101,
         "the bundle of before the second key exchange is published: {ids:?}"
     );
 }

@@ -48,8 +48,7 @@ pub enum DecryptFailure {
         /// How many may be.
         limit: u32,
     },
-    /// The key element cannot be decrypted. Where there is no session with the device, a new one is opened as for
-    /// [`NoSession`](Self::NoSession).
+    /// The key element cannot be decrypted.
     #[error("the key element cannot be decrypted: {0}")]
     Session(#[source] DecryptError),
     /// The key element cannot be read.
@@ -75,8 +74,8 @@ pub enum Advice {
     /// sender to send the message again. If the device's messages end so time after time, it goes on in another session than
     /// the one that there is here: replace its sessions.
     Flush,
-    /// The two sides of the session do not agree any more. Where there is none on this side, the outbox holds a new one, as for
-    /// [`Flush`](Self::Flush). If more than a message or two of the device end so, replace its
+    /// The two sides of the session do not agree any more. (Where there is none on this side and too many messages are
+    /// missing, the outbox holds a new one, as for [`Flush`](Self::Flush).) If more than a message or two of the device end so, replace its
     /// sessions. Never do so by itself: forged messages look the same.
     ReplaceSessions,
 }

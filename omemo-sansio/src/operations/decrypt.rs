@@ -232,13 +232,14 @@ fn content(
     })
 }
 
-/// Whether the device writes in a session that there is not, or opens one that cannot be opened.
+/// Whether the device writes in a session that there is not, or opens one by keys that are gone, or so long ago that its
+/// beginning is out of reach. (What is merely not authentic says nothing of any session.)
 fn lacks_session(view: &mut View, origin: &Origin<'_>, failure: &DecryptFailure) -> Result<bool, Stop> {
     Ok(match failure {
         DecryptFailure::NoSession(_)
         | DecryptFailure::PreKeyGone(_)
         | DecryptFailure::SignedPreKeyGone(_) => true,
-        DecryptFailure::TooManySkippedMessageKeys { .. } | DecryptFailure::Session(_) => {
+        DecryptFailure::TooManySkippedMessageKeys { .. } => {
             let session = place::session(origin.jid, &origin.namespace, origin.device)?;
             view.read::<Session>(&session)?.is_none()
         }
@@ -247,7 +248,7 @@ fn lacks_session(view: &mut View, origin: &Origin<'_>, failure: &DecryptFailure)
 }
 
 /// The message cannot be decrypted. Nothing changes, except that a device list that came because of it is kept, and that a
-/// listed device that writes in a session not known here, or opens one that cannot be opened, is owed a new one (XEP-0384,
+/// listed device that writes in a session not known here, or opens one that is out of reach, is owed a new one (XEP-0384,
 /// section 6).
 fn give_up<T>(
     view: &mut View,

@@ -200,15 +200,33 @@ mod tests {
         let rng = &mut TestRng::new(1);
         let identity = IdentityKeyPair::generate(rng);
         let (mut record, mut pre_keys) = create(&Omemo2, &identity, Timestamp::default(), rng);
-        assert_eq!(ids(&pre_keys), (1..=100).collect::<Vec<_>>());
+        let first = ids(&pre_keys)[0];
+        assert_eq!(ids(&pre_keys), (first..first + 100).collect::<Vec<_>>());
+        let [kept, deleted] = [first + 2, first + 4];
         let base_key = PublicKey::from_bytes([7; 32]);
-        consume(&mut pre_keys, PreKeyId::new(3), base_key, UsedPreKey::Keep);
-        consume(&mut pre_keys, PreKeyId::new(5), base_key, UsedPreKey::Delete);
+        consume(&mut pre_keys, PreKeyId::new(kept), base_key, UsedPreKey::Keep);
+        consume(
+            &mut pre_keys,
+            PreKeyId::new(deleted),
+            base_key,
+            UsedPreKey::Delete,
+        );
+        record.next_pre_key = first;
+        refill(&mut record, &mut pre_keys, rng);
+        let mut expected: Vec<_> = (first..=first + 100).filter(|id| *id != kept).collect();
+        assert_eq!(ids(&pre_keys), expected, "one is free again, the other is kept");
+
+        consume(
+            &mut pre_keys,
+            PreKeyId::new(deleted),
+            base_key,
+            UsedPreKey::Delete,
+        );
         record.next_pre_key = MAX_ID;
         refill(&mut record, &mut pre_keys, rng);
-        let mut expected: Vec<_> = (1..=100).filter(|id| *id != 3).collect();
+        expected.retain(|id| *id != deleted);
         expected.push(MAX_ID);
-        assert_eq!(ids(&pre_keys), expected, "5 is free again, 3 is kept");
+        assert_eq!(ids(&pre_keys), expected, "ids go on to the last");
 
         record.next_signed_pre_key = MAX_ID;
         let settings = Settings::new(crate::BareJid::new("romeo@montague.lit").unwrap());
@@ -223,7 +241,7 @@ mod tests {
             );
             record.signed_pre_key.id.get()
         };
-        assert_eq!([rotated(), rotated()], [MAX_ID, 2], "1 is still kept");
+        assert_eq!([rotated(), rotated()], [MAX_ID, 1], "ids begin with 1");
         record.next_signed_pre_key = MAX_ID;
         let mut rotated = || {
             rotate(
@@ -236,7 +254,7 @@ mod tests {
             );
             record.signed_pre_key.id.get()
         };
-        assert_eq!([rotated(), rotated()], [1, 3], "the last and 2 are still kept");
+        assert_eq!([rotated(), rotated()], [2, 3], "the last and 1 are still kept");
     }
 
     #[test]
