@@ -173,7 +173,6 @@ async fn mark_of_the_former_form() {
     files.reopen().await;
 }
 
-/// Made while the database is in use, and put back before it is opened again.
 /// The file is written over while clients run: who opens the database at that moment waits until it is whole again.
 #[tokio::test]
 async fn mark_that_is_half_written() {
@@ -197,6 +196,7 @@ async fn mark_that_is_half_written() {
     assert_copy(&files.database(), "there is no").await;
 }
 
+/// Made while the database is in use, and put back before it is opened again.
 #[tokio::test]
 async fn online_backup() {
     let files = Files::new().await;

@@ -7,8 +7,9 @@ use futures_util::future::{Either, select};
 use omemo_sansio::transfer::Backup;
 use omemo_sansio::trust::TrustLevel;
 use omemo_sansio::{
-    Advice, BareJid, CatchUp, Decrypted, DecryptedPage, DeviceId, DeviceList, DeviceListChange, Devices,
-    EncryptRequest, Encrypted, Error, Flushed, IncomingMessage, Maintained, Namespace, Settings,
+    Advice, BareJid, CatchUp, DecryptFailure, Decrypted, DecryptedPage, DeviceId, DeviceList,
+    DeviceListChange, Devices, EncryptRequest, Encrypted, Error, Flushed, IncomingMessage, Maintained,
+    Namespace, Settings,
 };
 use omemo_storage::{Companion, Storage, Transactional};
 
@@ -308,13 +309,16 @@ impl<S: Storage, N: Network> Client<S, N> {
 }
 
 /// Whether something was put in the outbox by a message that ended so.
-fn owes_something(decrypted: &Result<Decrypted, Error>) -> bool {
+pub(crate) fn owes_something(decrypted: &Result<Decrypted, Error>) -> bool {
     match decrypted {
         Ok(decrypted) => decrypted
             .as_received()
             .is_some_and(|received| received.flush_wanted),
         // A repair, or the own list that this device was missing from.
-        Err(Error::Decrypt(failure)) => matches!(failure.advice(), Advice::Flush | Advice::TryLater),
+        Err(Error::Decrypt(failure)) => {
+            matches!(failure.advice(), Advice::Flush | Advice::TryLater)
+                || matches!(failure, DecryptFailure::TooManySkippedMessageKeys { .. })
+        }
         Err(_) => false,
     }
 }
@@ -379,7 +383,8 @@ impl<S: Transactional, N: Network> Client<S, N> {
     ///
     /// `companion` runs in each attempt, after everything else, and its writes vanish with an attempt that meets a
     /// conflict. What it needs of the outcome it has to clone. It must not end the transaction. It does not run where
-    /// nothing was decrypted.
+    /// nothing was decrypted; nor where a call without `companion`, which was dropped, has read the message already: that is
+    /// handed out then.
     ///
     /// # Errors
     ///
@@ -394,18 +399,23 @@ impl<S: Transactional, N: Network> Client<S, N> {
         C: for<'t> FnMut(&'t mut S::Transaction, &Decrypted) -> Companion<'t> + Send,
     {
         let message = message.into();
-        let begun = Request::Decrypt(Arc::clone(&message));
+        let begun = Request::DecryptIn(Arc::clone(&message));
+        let again = Request::Decrypt(Arc::clone(&message));
+        let begin = Arc::clone(&message);
         let decrypted = self
             .driver
             .run_with(
                 begun,
-                |account| account.decrypt(message),
+                |account| account.decrypt(begin),
                 &mut Accompanied {
                     companion,
                     concerns: |decrypted: &Decrypted| decrypted.as_received().is_some(),
                 },
             )
             .await;
-        self.note_owed(decrypted)
+        if matches!(decrypted, Ok(Decrypted::AlreadyDecrypted)) {
+            self.driver.end_overlapping(&again).await?;
+        }
+        self.note_owed(self.driver.unclaimed.claim(&message, decrypted))
     }
 }

@@ -190,18 +190,36 @@ impl<S: Storage, N: Network> Driver<S, N> {
         Ok(())
     }
 
-    /// Looks which accounts have authenticated keys, a few at a time.
+    /// Looks which accounts have authenticated keys, a few at a time. One whose record is damaged keeps it from none of the
+    /// others; it is not done then, and the first such error is what it ends with.
     pub(crate) async fn look_over_trust(&self) -> Result<(), Error> {
         let known: Vec<_> = self.known_accounts().await?.into_iter().collect();
-        let mut parts = known.chunks(MAX_LOOKED_OVER).peekable();
-        while let Some(jids) = parts.next() {
-            let last = parts.peek().is_none();
-            self.run(Request::Repeatable, |account| {
-                account.look_over_trust(jids.to_vec(), last)
-            })
-            .await?;
+        let mut damaged = None;
+        for jids in known.chunks(MAX_LOOKED_OVER) {
+            match self.look_over(jids, false).await {
+                Err(Error::Corrupt { .. }) => {}
+                looked => {
+                    looked?;
+                    continue;
+                }
+            }
+            for jid in jids {
+                match self.look_over(std::slice::from_ref(jid), false).await {
+                    Err(error @ Error::Corrupt { .. }) => drop(damaged.get_or_insert(error)),
+                    looked => looked?,
+                }
+            }
         }
-        Ok(())
+        match damaged {
+            Some(damaged) => Err(damaged),
+            None => self.look_over(&[], true).await,
+        }
+    }
+
+    async fn look_over(&self, jids: &[BareJid], last: bool) -> Result<(), Error> {
+        let jids = jids.to_vec();
+        self.run(Request::Repeatable, |account| account.look_over_trust(jids, last))
+            .await
     }
 
     fn advance<T>(&self, operation: &mut Operation<T>) -> Step<T> {

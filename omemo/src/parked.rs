@@ -19,6 +19,8 @@ const MAX_PARKED_BYTES: usize = 64 << 20;
 pub(crate) enum Request {
     Encrypt(Arc<EncryptRequest>),
     Decrypt(Arc<IncomingMessage>),
+    /// Together with writes of the application: either both were committed, or neither. So nobody else drives it.
+    DecryptIn(Arc<IncomingMessage>),
     DecryptMany(Arc<[IncomingMessage]>),
     BeginCatchUp,
     /// Never taken up again.
@@ -26,12 +28,12 @@ pub(crate) enum Request {
 }
 
 impl Request {
-    /// The messages that it decrypts.
+    /// The messages that it decrypts, if another call may hand them out.
     fn messages(&self) -> &[IncomingMessage] {
         match self {
             Self::Decrypt(message) => std::slice::from_ref(message),
             Self::DecryptMany(page) => page,
-            Self::Encrypt(_) | Self::BeginCatchUp | Self::Repeatable => &[],
+            Self::DecryptIn(_) | Self::Encrypt(_) | Self::BeginCatchUp | Self::Repeatable => &[],
         }
     }
 
@@ -39,7 +41,7 @@ impl Request {
     fn bytes(&self) -> usize {
         match self {
             Self::Encrypt(request) => request.plaintexts.values().map(|plaintext| plaintext.len()).sum(),
-            Self::Decrypt(message) => message.bytes(),
+            Self::Decrypt(message) | Self::DecryptIn(message) => message.bytes(),
             Self::DecryptMany(page) => page
                 .iter()
                 .map(IncomingMessage::bytes)
@@ -53,6 +55,7 @@ impl Request {
         match self {
             Self::Encrypt(_) => "encrypt",
             Self::Decrypt(_) => "decrypt",
+            Self::DecryptIn(_) => "decrypt in a transaction",
             Self::DecryptMany(_) => "decrypt many",
             Self::BeginCatchUp => "begin catch-up",
             Self::Repeatable => "other",

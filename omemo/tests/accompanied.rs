@@ -228,6 +228,37 @@ fn dropped_at_any_await() {
     panic!("it was dropped at {} awaits only", dropped_at.len());
 }
 
+/// What is there with a row is not handed out to another call, and what is not there is: once it is, in either way.
+#[test]
+fn dropped_and_read_by_another_call() {
+    let (server, directory) = (Server::new(), TempDir::new().unwrap());
+    let (romeo, juliet) = (
+        open(&server, "romeo@montague.lit", "phone"),
+        juliet(&server, &directory),
+    );
+    let mut outcomes = BTreeSet::new();
+    for round in 0..40 {
+        for polls in 0.. {
+            let said = format!("{round} {polls}");
+            romeo.send(&[&juliet.jid], &said);
+            let message = arrived(&juliet).remove(0);
+            let ended = poll_often(juliet.client.decrypt_in(message.clone(), keep), polls);
+            let page = wait(juliet.client.decrypt_many(vec![message.clone()])).unwrap();
+            let handed_out = text(page[0].as_ref().unwrap()).is_some();
+            assert_ne!(history(&directory).contains(&said), handed_out, "{said}");
+            outcomes.insert(handed_out);
+            // The same call goes on, and does nothing a second time.
+            let _ = wait(juliet.client.decrypt_in(message, keep)).unwrap();
+            let rows = history(&directory).into_iter().filter(|row| *row == said);
+            assert_eq!(rows.count(), usize::from(!handed_out), "{said}");
+            if ended {
+                break;
+            }
+        }
+    }
+    assert_eq!(outcomes.len(), 2, "both ways were seen");
+}
+
 #[test]
 fn message_is_kept_with_its_keys() {
     let (server, directory) = (Server::new(), TempDir::new().unwrap());

@@ -5,6 +5,7 @@ mod common;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use common::{is_repeated, jid, open, open_on, settings, text};
@@ -12,7 +13,8 @@ use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
 use omemo::{Client, EncryptRequest, IncomingMessage, Namespace};
 use omemo_storage::{
-    AccountId, Batch, Committed, Cursor, Metered, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
+    AccountId, Batch, Committed, Cursor, ErrorKind, Metered, Page, Query, RecordInfo, Snapshot, Storage,
+    StorageError,
 };
 use omemo_storage_memory::MemoryStorage;
 use omemo_storage_sqlite::SqliteStorage;
@@ -183,6 +185,69 @@ fn a_message_of_a_dropped_call_may_come_again_by_another() {
             assert_eq!(read(&messages[1..]), [None, some("three")]);
         }
         assert_eq!(read(&messages), [None, None, None], "handed out twice");
+    }
+}
+
+/// What one call has read for another is not lost where the other then fails.
+#[test]
+fn a_message_of_a_dropped_call_outlives_a_failure() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let fails = Arc::new(AtomicBool::new(false));
+    let storage = Hesitant(Troubled(MemoryStorage::new(), Arc::clone(&fails)));
+    let juliet = open_on(&server, "juliet@capulet.lit", "phone", storage);
+    let mut failed = 0;
+    for polls in 0..8 {
+        let page = ["one", "two"].map(|text| {
+            romeo.send(&[&juliet.jid], text);
+            next_message(&juliet.connection)
+        });
+        if poll_and_drop(juliet.client.decrypt_many(page.to_vec()), polls).is_some() {
+            break;
+        }
+        // The page is driven to its end without a load, if its commit was under way; then this call needs one.
+        fails.store(true, Ordering::Relaxed);
+        let first = wait(juliet.client.decrypt(page[0].clone()));
+        failed += usize::from(first.is_err());
+        fails.store(false, Ordering::Relaxed);
+        for (message, says) in page.iter().zip(["one", "two"]) {
+            let read = wait(juliet.client.decrypt(message.clone())).unwrap();
+            assert_eq!(text(&read).as_deref(), Some(says), "dropped after {polls} polls");
+        }
+    }
+    assert!(failed >= 5, "{failed}");
+}
+
+/// A storage whose loads fail while it is told so.
+struct Troubled<S>(S, Arc<AtomicBool>);
+
+impl<S: Storage> Storage for Troubled<S> {
+    async fn load(&self, account: &AccountId, query: &Query) -> Result<Snapshot, StorageError> {
+        if self.1.load(Ordering::Relaxed) {
+            return Err(StorageError::new(ErrorKind::Unavailable, "told to fail"));
+        }
+        self.0.load(account, query).await
+    }
+
+    async fn commit(&self, account: &AccountId, batch: &Batch) -> Result<Committed, StorageError> {
+        self.0.commit(account, batch).await
+    }
+
+    async fn accounts(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<AccountId>, StorageError> {
+        self.0.accounts(after, limit).await
+    }
+
+    async fn records(
+        &self,
+        account: &AccountId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<RecordInfo>, StorageError> {
+        self.0.records(account, after, limit).await
+    }
+
+    async fn purge(&self, account: &AccountId) -> Result<(), StorageError> {
+        self.0.purge(account).await
     }
 }
 

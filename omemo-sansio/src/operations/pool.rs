@@ -38,7 +38,7 @@ pub(super) fn create(
     (record, pre_keys)
 }
 
-/// Where the ids of keys begin, from 1 to 2^24: some legacy clients take no larger ones to begin with.
+/// Where the ids of keys begin: somewhere up to 2^24, which leaves room before they begin with 1 again.
 fn first_id(rng: &mut dyn CryptoRng) -> u32 {
     1 + (rng.next_u32() >> 8)
 }

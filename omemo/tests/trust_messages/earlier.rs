@@ -192,3 +192,74 @@ fn all_accounts_are_looked_over() {
     distrust(&a1, ALICE, key(13));
     assert_eq!(owed(&a1).messages.len(), 201);
 }
+
+/// What was decided is told as it is by now, not as it was.
+#[test]
+fn what_was_taken_back_under_another_policy_is_not_told() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    for (of, number) in TRUSTED {
+        authenticate(&a1, of, key(number));
+    }
+    settle_debts(&a1);
+    authenticate(&a1, ALICE, key(14));
+    authenticate(&a1, ALICE, key(15));
+    let storage = Arc::clone(a1.client.storage());
+    let other = open_with(&server, settings(BlindTrustBeforeVerification), "other", storage);
+    distrust(&other, ALICE, key(14));
+    set(&other, ALICE, key(15), TrustLevel::BLINDLY_TRUSTED);
+    let said: BTreeSet<_> = told(&a1)
+        .into_iter()
+        .map(|(_, _, key, trusted)| (key, trusted))
+        .collect();
+    assert!(said.contains(&(14, false)), "{said:?}");
+    assert!(
+        !said.contains(&(14, true)) && said.iter().all(|(key, _)| *key != 15),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_persons_distrust_under_another_policy_is_not_overruled() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    authenticate(&a1, ALICE, key(12));
+    let now = omemo::Clock::now(&omemo::SystemClock).unix();
+    let says = |at: u64| hear(&a1, ALICE, 12, now - 100 + at, saying(BOB, &[21], &[]));
+    assert_eq!(changed(&says(0)), [(BOB.to_owned(), 21, true)]);
+    let storage = Arc::clone(a1.client.storage());
+    let other = open_with(&server, settings(BlindTrustBeforeVerification), "other", storage);
+    distrust(&other, BOB, key(21));
+    let outcome = says(30);
+    assert!(outcome.changed.is_empty(), "{outcome:?}");
+    assert_eq!(outcome.ignored[0].reason, Ignored::DistrustedHere);
+}
+
+/// Where a key is authenticated, none is used that was trusted blindly, whenever that was.
+#[test]
+fn blind_trust_of_before_ends_beside_authenticated_keys() {
+    let server = Server::new();
+    let a1 = open_with(
+        &server,
+        settings(BlindTrustBeforeVerification),
+        "A1",
+        Arc::new(Metered::new(MemoryStorage::new())),
+    );
+    for of in [ALICE, BOB] {
+        set(&a1, of, key(29), TrustLevel::BLINDLY_TRUSTED);
+        authenticate(&a1, of, key(21));
+    }
+    set(&a1, CAROL, key(29), TrustLevel::BLINDLY_TRUSTED);
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    let backup = wait(a1.client.back_up(vec![jid(BOB), jid(CAROL)])).unwrap();
+    let blind = |of: &str| {
+        let levels = backup.trust().get(&jid(of)).unwrap();
+        levels.get(&key(29).curve25519()).cloned()
+    };
+    assert_eq!([ALICE, BOB].map(blind), [None, None]);
+    assert_eq!(
+        blind(CAROL),
+        Some(TrustLevel::BLINDLY_TRUSTED),
+        "nobody there is authenticated"
+    );
+}

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use omemo_storage::Key;
 
-use super::Decided;
 use super::outcome::{Ignored, TrustChange};
 use super::told;
+use super::{Decided, verdict};
 use crate::engine::{Env, Stop, View};
 use crate::keys::{Fingerprint, PublicKey};
 use crate::operations::{own_account, within};
@@ -150,11 +150,7 @@ impl Ledger {
                 by_person: true,
             },
         );
-        let verdict = match &level {
-            Some(level) if *level == self.levels.authenticated => Some(Verdict::Trust),
-            Some(level) if *level == self.levels.distrusted => Some(Verdict::Distrust),
-            _ => None,
-        };
+        let verdict = verdict(&self.levels, level.as_ref());
         if level == *before || *key == self.own_key {
             return Ok(());
         }
@@ -364,7 +360,7 @@ fn known<'a>(
 impl TrustHistory {
     /// Notes when a key was decided about. Past the bound the oldest is forgotten; a key that is distrusted without a
     /// time counts as distrusted by a person.
-    fn decide(&mut self, key: PublicKey, decision: Decision) {
+    pub(super) fn decide(&mut self, key: PublicKey, decision: Decision) {
         self.decided.insert(key, decision);
         if self.decided.len() > MAX_KEYS {
             let oldest = self.decided.iter().min_by_key(|(_, decision)| decision.at);

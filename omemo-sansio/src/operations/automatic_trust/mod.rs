@@ -13,9 +13,9 @@ use alloc::collections::BTreeSet;
 use crate::BareJid;
 use crate::engine::{Env, Stop, View};
 use crate::keys::{IdentityKey, PublicKey};
-use crate::records::{Contact, place};
+use crate::records::{Contact, Verdict, place};
 use crate::settings::Settings;
-use crate::trust::TrustLevel;
+use crate::trust::{AutomaticLevels, TrustLevel};
 
 use ledger::Ledger;
 pub use outcome::{Ignored, IgnoredStatement, TrustChange, TrustMessageOutcome};
@@ -41,12 +41,13 @@ pub(super) fn want(view: &mut View, settings: &Settings, jid: &BareJid) -> Resul
         ledger::want_all(view, settings, [jid])
     } else {
         view.want(place::owed_trust()?);
+        view.want(place::trust_history(jid)?);
         Ok(())
     }
 }
 
 /// What follows from decisions of a person, whose levels are recorded already. Unless the policy manages trust
-/// automatically, only whose key may be authenticated once it does.
+/// automatically, only what matters once it does.
 pub(super) fn decided(
     view: &mut View,
     env: &Env<'_>,
@@ -54,7 +55,7 @@ pub(super) fn decided(
     decisions: &[Decided],
 ) -> Result<(), Stop> {
     let Some(levels) = settings.trust.automatic() else {
-        return told::note_trusted(view, settings, decisions);
+        return told::note_decided(view, env, settings, decisions);
     };
     let jids: BTreeSet<BareJid> = decisions.iter().map(|decided| decided.jid.clone()).collect();
     let mut ledger = Ledger::open(view, env, settings, levels, &jids)?;
@@ -63,6 +64,15 @@ pub(super) fn decided(
     }
     ledger.put(view)?;
     Ok(())
+}
+
+/// What a level says of a key to others.
+fn verdict(levels: &AutomaticLevels, level: Option<&TrustLevel>) -> Option<Verdict> {
+    match level {
+        Some(level) if *level == levels.authenticated => Some(Verdict::Trust),
+        Some(level) if *level == levels.distrusted => Some(Verdict::Distrust),
+        _ => None,
+    }
 }
 
 /// Whether the policy manages trust automatically and the key is authenticated.

@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::verdict;
 use crate::engine::{Stop, View};
 use crate::keys::PublicKey;
 use crate::operations::own_account;
@@ -47,18 +48,25 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
         view.want(place::contact(jid)?);
     }
     view.settle()?;
-    let mut authenticated = BTreeMap::new();
+    let mut contacts = BTreeMap::new();
     for jid in concerned {
         let contact = view.read::<Contact>(&place::contact(&jid)?)?.unwrap_or_default();
-        authenticated.insert(jid, authenticated_keys(&contact, &levels, own_key));
+        contacts.insert(jid, contact);
     }
+    let authenticated = contacts
+        .iter()
+        .map(|(jid, contact)| (jid.clone(), authenticated_keys(contact, &levels, own_key)));
     let round = Round {
         own: settings.jid.clone(),
-        authenticated,
+        authenticated: authenticated.collect(),
     };
     let mut sayings = BTreeMap::new();
-    for ((jid, key), verdict) in &owed.decisions {
-        round.tell(&mut sayings, jid, *key, *verdict);
+    for (jid, key) in owed.decisions.keys() {
+        // What was decided may have been taken back where another policy is in use.
+        let level = contacts.get(jid).and_then(|contact| contact.trust.get(key));
+        if let Some(verdict) = verdict(&levels, level) {
+            round.tell(&mut sayings, jid, *key, verdict);
+        }
     }
     Ok(OwedTrustMessages {
         messages: sayings.into_iter().flat_map(messages).collect(),

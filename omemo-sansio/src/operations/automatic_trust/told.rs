@@ -1,12 +1,13 @@
 //! Which contacts are told about the own account's keys: those with authenticated keys, each by its name.
 
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use super::Decided;
 use crate::BareJid;
-use crate::engine::{Stop, View};
-use crate::operations::within;
-use crate::records::{Contact, OwedTrust, place};
+use crate::engine::{Env, Stop, View};
+use crate::operations::{own_account, within};
+use crate::records::{Contact, Decision, OwedTrust, TrustHistory, place};
 use crate::settings::Settings;
 use crate::trust::{AutomaticLevels, Trust, TrustLevel};
 
@@ -46,13 +47,21 @@ pub(in crate::operations) fn note(view: &mut View, contacts: BTreeSet<BareJid>) 
     view.put_changed(&place, owed)
 }
 
-/// Takes note of whom a person trusts under another policy, once trust was managed automatically here: it may be again.
-pub(super) fn note_trusted(view: &mut View, settings: &Settings, decisions: &[Decided]) -> Result<(), Stop> {
+/// Takes note of what a person decides under another policy, once trust was managed automatically here, as it may be again:
+/// whom there is to tell, and that what others say of the key must not overrule a person.
+pub(super) fn note_decided(
+    view: &mut View,
+    env: &Env<'_>,
+    settings: &Settings,
+    decisions: &[Decided],
+) -> Result<(), Stop> {
     let place = place::owed_trust()?;
     view.require([place.clone()])?;
     if view.read::<OwedTrust>(&place)?.is_none() {
         return Ok(());
     }
+    let histories = decisions.iter().map(|decided| place::trust_history(&decided.jid));
+    view.require(histories.collect::<Result<Vec<_>, _>>()?)?;
     let mut contacts = BTreeSet::new();
     for Decided { jid, key, .. } in decisions {
         let contact = view.read::<Contact>(&place::contact(jid)?)?;
@@ -60,6 +69,21 @@ pub(super) fn note_trusted(view: &mut View, settings: &Settings, decisions: &[De
         let meaning = level.and_then(|level| settings.trust.meaning(level));
         if *jid != settings.jid && meaning == Some(Trust::Trusted) {
             contacts.insert(jid.clone());
+        }
+        let place = place::trust_history(jid)?;
+        if let Some(mut history) = view.take::<TrustHistory>(&place)? {
+            history.decide(
+                *key,
+                Decision {
+                    at: env.now,
+                    by_person: true,
+                },
+            );
+            if meaning == Some(Trust::Distrusted) {
+                // What it has said will never count.
+                history.held.retain(|held| held.sender != *key);
+            }
+            view.put_changed(&place, history)?;
         }
     }
     note(view, contacts)
@@ -79,7 +103,8 @@ pub(in crate::operations) fn must_be_looked_over(view: &mut View, settings: &Set
     Ok(owed.looked_over != Some(levels.authenticated))
 }
 
-/// Looks which of these accounts have authenticated keys. With the last of all, that is known.
+/// Looks which of these accounts have authenticated keys: their contacts are told, and what was trusted blindly beside them
+/// is not trusted any more (XEP-0450, section 6.2). With the last of all accounts, that is done.
 pub(in crate::operations) fn look_over(
     view: &mut View,
     settings: &Settings,
@@ -92,16 +117,28 @@ pub(in crate::operations) fn look_over(
     };
     let place = place::owed_trust()?;
     view.want(place.clone());
+    view.want(place::account()?);
     for jid in jids {
         view.want(place::contact(jid)?);
     }
     view.settle()?;
+    let own_key = own_account(view)?.identity.public().curve25519();
     let mut owed = view.take::<OwedTrust>(&place)?.unwrap_or_default();
-    for jid in jids.iter().filter(|jid| **jid != settings.jid) {
-        let contact = view.read::<Contact>(&place::contact(jid)?)?;
-        if contact.is_some_and(|contact| any_authenticated(contact.trust.values(), &levels)) {
+    for jid in jids {
+        let key = place::contact(jid)?;
+        let Some(contact) = view.read::<Contact>(&key)? else {
+            continue;
+        };
+        let of_others = contact.trust.iter().filter(|(key, _)| **key != own_key);
+        if !any_authenticated(of_others.map(|(_, level)| level), &levels) {
+            continue;
+        }
+        if *jid != settings.jid {
             owed.contacts.insert(jid.clone());
         }
+        let mut contact = (*contact).clone();
+        contact.trust.retain(|_, level| *level != levels.provisional);
+        view.put_changed(&key, contact)?;
     }
     if last {
         owed.looked_over = Some(levels.authenticated);
