@@ -108,7 +108,8 @@ impl<S: Storage, N: Network> Client<S, N> {
     pub async fn decrypt(&self, message: impl Into<Arc<IncomingMessage>>) -> Result<Decrypted, Error> {
         let message = message.into();
         let request = Request::Decrypt(Arc::clone(&message));
-        self.driver.end_overlapping(&request).await?;
+        let alone = std::slice::from_ref(&*message);
+        self.driver.end_overlapping(alone, &request).await?;
         let begin = Arc::clone(&message);
         let decrypted = self.driver.run(request, |account| account.decrypt(begin)).await;
         self.note_owed(self.driver.unclaimed.claim(&message, decrypted))
@@ -130,7 +131,7 @@ impl<S: Storage, N: Network> Client<S, N> {
     ) -> Result<DecryptedPage, Error> {
         let page = page.into();
         let request = Request::DecryptMany(Arc::clone(&page));
-        self.driver.end_overlapping(&request).await?;
+        self.driver.end_overlapping(&page, &request).await?;
         let begin = Arc::clone(&page);
         let outcomes = self
             .driver
@@ -400,7 +401,7 @@ impl<S: Transactional, N: Network> Client<S, N> {
     {
         let message = message.into();
         let begun = Request::DecryptIn(Arc::clone(&message));
-        let again = Request::Decrypt(Arc::clone(&message));
+        let request = begun.clone();
         let begin = Arc::clone(&message);
         let decrypted = self
             .driver
@@ -414,7 +415,8 @@ impl<S: Transactional, N: Network> Client<S, N> {
             )
             .await;
         if matches!(decrypted, Ok(Decrypted::AlreadyDecrypted)) {
-            self.driver.end_overlapping(&again).await?;
+            let alone = std::slice::from_ref(&*message);
+            self.driver.end_overlapping(alone, &request).await?;
         }
         self.note_owed(self.driver.unclaimed.claim(&message, decrypted))
     }

@@ -75,10 +75,9 @@ impl Parked {
         operation.downcast().ok().map(|operation| *operation)
     }
 
-    /// Other requests that decrypt a message of this one.
-    pub(crate) fn overlapping(&self, request: &Request) -> Vec<Request> {
+    /// Requests but this one that decrypt one of its messages.
+    pub(crate) fn overlapping(&self, messages: &[IncomingMessage], request: &Request) -> Vec<Request> {
         let parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let messages = request.messages();
         let overlaps = |parked: &Request| parked.messages().iter().any(|message| messages.contains(message));
         let requests = parked.iter().map(|(parked, _)| parked);
         requests

@@ -71,13 +71,17 @@ fn bytes(unclaimed: &VecDeque<(IncomingMessage, Decrypted)>) -> usize {
 }
 
 impl<S: Storage, N: Network> Driver<S, N> {
-    /// Drives the dropped calls that hold a message of this one to their end, and keeps what they read.
+    /// Drives the dropped calls but this one that hold one of its messages to their end, and keeps what they read.
     ///
     /// # Errors
     ///
     /// What keeps them from their end; they go on waiting then.
-    pub(crate) async fn end_overlapping(&self, request: &Request) -> Result<(), Error> {
-        for parked in self.parked.overlapping(request) {
+    pub(crate) async fn end_overlapping(
+        &self,
+        messages: &[IncomingMessage],
+        request: &Request,
+    ) -> Result<(), Error> {
+        for parked in self.parked.overlapping(messages, request) {
             match &parked {
                 Request::Decrypt(message) => {
                     let begin = Arc::clone(message);

@@ -259,6 +259,31 @@ fn dropped_and_read_by_another_call() {
     assert_eq!(outcomes.len(), 2, "both ways were seen");
 }
 
+/// What a dropped call without writes has read is handed out, though without a row.
+#[test]
+fn dropped_without_writes_and_read_with_them() {
+    let (server, directory) = (Server::new(), TempDir::new().unwrap());
+    let (romeo, juliet) = (
+        open(&server, "romeo@montague.lit", "phone"),
+        juliet(&server, &directory),
+    );
+    let mut rows = BTreeSet::new();
+    for round in 0..40 {
+        for polls in 0.. {
+            let said = format!("{round} {polls}");
+            romeo.send(&[&juliet.jid], &said);
+            let message = arrived(&juliet).remove(0);
+            if poll_often(juliet.client.decrypt(message.clone()), polls) {
+                break;
+            }
+            let read = wait(juliet.client.decrypt_in(message, keep)).unwrap();
+            assert_eq!(text(&read), Some(said.clone()));
+            rows.insert(history(&directory).contains(&said));
+        }
+    }
+    assert_eq!(rows.len(), 2, "both ways were seen");
+}
+
 #[test]
 fn message_is_kept_with_its_keys() {
     let (server, directory) = (Server::new(), TempDir::new().unwrap());
