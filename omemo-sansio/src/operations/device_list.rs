@@ -3,6 +3,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use omemo_storage::{InvalidName, Key};
+
 use super::{mark, own_account};
 use crate::engine::{DownloadDeviceList, Env, Stop, View};
 use crate::records::{AccountRecord, Contact, Day, MarkPlace, Relisted, place};
@@ -296,16 +298,26 @@ pub(super) fn forget_records(
     jid: &BareJid,
     forgotten: &[DeviceId],
 ) -> Result<(), Stop> {
+    let keys = records_of(settings, jid, forgotten)?;
+    view.require(keys.iter().cloned())?;
+    keys.iter().try_for_each(|key| view.delete(key))
+}
+
+/// Where what is stored of sessions with these devices lies.
+pub(super) fn records_of(
+    settings: &Settings,
+    jid: &BareJid,
+    devices: &[DeviceId],
+) -> Result<Vec<Key>, InvalidName> {
     let mut keys = Vec::new();
     for namespace in settings.namespaces() {
-        for device in forgotten {
+        for device in devices {
             keys.push(place::session(jid, &namespace, *device)?);
             keys.push(place::skipped(jid, &namespace, *device)?);
             keys.push(place::archive(jid, &namespace, *device)?);
         }
     }
-    view.require(keys.iter().cloned())?;
-    keys.iter().try_for_each(|key| view.delete(key))
+    Ok(keys)
 }
 
 /// Puts this device back on the own list, which says `list` now, if it is missing there or has another label (XEP-0384,

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::decrypted::Sender;
-use super::device_list::{Source, apply_downloaded, forget_records, keep_listed, may_relist};
+use super::device_list::{Source, apply_downloaded, forget_records, keep_listed, may_relist, records_of};
 use super::key_exchange::Origin;
 use super::set_trust::{judge, meaning};
 use super::{mark, own_account};
@@ -136,12 +136,9 @@ pub(super) fn want_forgotten_by(
     let own = own_account(view).ok().map(|account| account.device);
     let source = Source::new(settings, own, jid, namespace, env.now);
     let mut contact = Contact::clone(&contact);
-    for device in apply_downloaded(&mut contact, &source, &list.unwrap_or_default()).met {
-        for namespace in settings.namespaces() {
-            view.want(place::session(jid, &namespace, device)?);
-            view.want(place::skipped(jid, &namespace, device)?);
-            view.want(place::archive(jid, &namespace, device)?);
-        }
+    let met = apply_downloaded(&mut contact, &source, &list.unwrap_or_default()).met;
+    for key in records_of(settings, jid, &met)? {
+        view.want(key);
     }
     Ok(true)
 }

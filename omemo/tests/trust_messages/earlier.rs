@@ -17,6 +17,12 @@ fn settings(policy: impl TrustPolicy + 'static) -> Settings {
     }
 }
 
+/// A device whose trust is not managed automatically yet.
+fn open_before(server: &Server) -> Device {
+    let storage = Arc::new(Metered::new(MemoryStorage::new()));
+    open_with(server, settings(BlindTrustBeforeVerification), "A1", storage)
+}
+
 /// Opens a device again, with another policy.
 fn reopen(server: &Server, device: Device, name: &str, policy: impl TrustPolicy + 'static) -> Device {
     let storage = Arc::clone(device.client.storage());
@@ -94,12 +100,7 @@ fn an_import_tells_whose_keys_are_authenticated() {
 #[test]
 fn keys_that_were_verified_under_another_policy_count() {
     let server = Server::new();
-    let a1 = open_with(
-        &server,
-        settings(BlindTrustBeforeVerification),
-        "A1",
-        Arc::new(Metered::new(MemoryStorage::new())),
-    );
+    let a1 = open_before(&server);
     for (of, number) in TRUSTED {
         authenticate(&a1, of, key(number));
     }
@@ -137,12 +138,7 @@ fn keys_that_another_process_verifies_count() {
 #[test]
 fn to_verify_a_key_again_is_enough() {
     let server = Server::new();
-    let before = open_with(
-        &server,
-        settings(BlindTrustBeforeVerification),
-        "A1",
-        Arc::new(Metered::new(MemoryStorage::new())),
-    );
+    let before = open_before(&server);
     for (of, number) in TRUSTED {
         authenticate(&before, of, key(number));
     }
@@ -175,12 +171,7 @@ fn accounts_are_looked_over_once() {
 #[test]
 fn all_accounts_are_looked_over() {
     let server = Server::new();
-    let a1 = open_with(
-        &server,
-        settings(BlindTrustBeforeVerification),
-        "A1",
-        Arc::new(Metered::new(MemoryStorage::new())),
-    );
+    let a1 = open_before(&server);
     authenticate(&a1, ALICE, key(13));
     authenticate(&a1, ALICE, key(12));
     for number in 0..200 {
@@ -239,12 +230,7 @@ fn a_persons_distrust_under_another_policy_is_not_overruled() {
 #[test]
 fn blind_trust_of_before_ends_beside_authenticated_keys() {
     let server = Server::new();
-    let a1 = open_with(
-        &server,
-        settings(BlindTrustBeforeVerification),
-        "A1",
-        Arc::new(Metered::new(MemoryStorage::new())),
-    );
+    let a1 = open_before(&server);
     for of in [ALICE, BOB] {
         set(&a1, of, key(29), TrustLevel::BLINDLY_TRUSTED);
         authenticate(&a1, of, key(21));
