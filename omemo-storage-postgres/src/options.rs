@@ -124,13 +124,13 @@ impl PostgresOptions {
         self
     }
 
-    /// For connections through a pooler that gives each transaction another session and knows nothing of prepared
-    /// statements: pgbouncer in transaction mode before version 1.21, or with `max_prepared_statements = 0`.
+    /// For connections through a pooler that gives each transaction another session: pgbouncer in transaction mode, whatever
+    /// its version. One that keeps prepared statements (from 1.21) needs it too: connections of the storage's own have
+    /// settings of their own, which such a pooler refuses, or leaves to the next client.
     ///
     /// Each call is then a text with its arguments in it, still one round trip. The server writes such a text to its log
     /// when it fails (`log_min_error_statement`) or when it is told to log statements, and so do sqlx and an application's
-    /// pool where statement logging is not disabled: with the values, which are secrets. Where a newer pgbouncer is to be
-    /// had, let it keep prepared statements instead, and leave this out.
+    /// pool where statement logging is not disabled: with the values, which are secrets.
     #[must_use]
     pub fn pgbouncer(mut self) -> Self {
         self.protocol = Protocol::Text;
