@@ -229,6 +229,7 @@ impl<S: Storage, N: Network> Builder<S, N> {
             contended: AtomicU32::new(0),
             parked: Parked::default(),
             unclaimed: Unclaimed::default(),
+            ending: async_lock::Mutex::default(),
             outbox: Event::new(),
         })
     }

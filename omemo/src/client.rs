@@ -112,7 +112,7 @@ impl<S: Storage, N: Network> Client<S, N> {
         self.driver.end_overlapping(alone, &request).await?;
         let begin = Arc::clone(&message);
         let decrypted = self.driver.run(request, |account| account.decrypt(begin)).await;
-        self.note_owed(self.driver.unclaimed.claim(&message, decrypted))
+        self.driver.claim(&message, self.note_owed(decrypted)).await
     }
 
     /// Decrypts a page of an archive, or whatever has piled up: messages from any senders, in their order, by one load and
@@ -137,14 +137,10 @@ impl<S: Storage, N: Network> Client<S, N> {
             .driver
             .run(request, |account| account.decrypt_many(begin))
             .await?;
-        let outcomes = page.iter().zip(outcomes);
-        let decrypted: DecryptedPage = outcomes
-            .map(|(message, outcome)| self.driver.unclaimed.claim(message, outcome))
-            .collect();
-        if decrypted.iter().any(owes_something) {
+        if outcomes.iter().any(owes_something) {
             self.driver.outbox.notify(usize::MAX);
         }
-        Ok(decrypted)
+        self.driver.claim_page(&page, outcomes).await
     }
 
     fn note_owed(&self, decrypted: Result<Decrypted, Error>) -> Result<Decrypted, Error> {
@@ -400,13 +396,12 @@ impl<S: Transactional, N: Network> Client<S, N> {
         C: for<'t> FnMut(&'t mut S::Transaction, &Decrypted) -> Companion<'t> + Send,
     {
         let message = message.into();
-        let begun = Request::DecryptIn(Arc::clone(&message));
-        let request = begun.clone();
+        let request = Request::DecryptIn(Arc::clone(&message));
         let begin = Arc::clone(&message);
         let decrypted = self
             .driver
             .run_with(
-                begun,
+                request,
                 |account| account.decrypt(begin),
                 &mut Accompanied {
                     companion,
@@ -414,10 +409,6 @@ impl<S: Transactional, N: Network> Client<S, N> {
                 },
             )
             .await;
-        if matches!(decrypted, Ok(Decrypted::AlreadyDecrypted)) {
-            let alone = std::slice::from_ref(&*message);
-            self.driver.end_overlapping(alone, &request).await?;
-        }
-        self.note_owed(self.driver.unclaimed.claim(&message, decrypted))
+        self.driver.claim(&message, self.note_owed(decrypted)).await
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Driver<S, N> {
     pub(crate) contended: AtomicU32,
     pub(crate) parked: Parked,
     pub(crate) unclaimed: Unclaimed,
+    /// Held by whoever drives calls of others to their end, until what they have read is among the unclaimed.
+    pub(crate) ending: async_lock::Mutex<()>,
     /// Told when something was put in the outbox.
     pub(crate) outbox: Event,
 }

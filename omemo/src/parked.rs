@@ -75,13 +75,13 @@ impl Parked {
         operation.downcast().ok().map(|operation| *operation)
     }
 
-    /// Requests but this one that decrypt one of its messages.
-    pub(crate) fn overlapping(&self, messages: &[IncomingMessage], request: &Request) -> Vec<Request> {
+    /// Requests that decrypt one of the messages, but this one.
+    pub(crate) fn overlapping(&self, messages: &[IncomingMessage], but: Option<&Request>) -> Vec<Request> {
         let parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let overlaps = |parked: &Request| parked.messages().iter().any(|message| messages.contains(message));
         let requests = parked.iter().map(|(parked, _)| parked);
         requests
-            .filter(|parked| *parked != request && overlaps(parked))
+            .filter(|parked| Some(*parked) != but && overlaps(parked))
             .cloned()
             .collect()
     }

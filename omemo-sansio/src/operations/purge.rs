@@ -52,8 +52,9 @@ pub(super) fn sessions(view: &mut View, jids: &[BareJid], namespace: Option<&Nam
                 view.delete(&key)?;
             }
         }
+        // A damaged record stays as it is: one account must not keep the sessions with the others.
         let key = place::contact(jid)?;
-        if let Some(mut contact) = view.take::<Contact>(&key)? {
+        if let Some(mut contact) = unless_damaged(view.take::<Contact>(&key))? {
             match namespace {
                 Some(namespace) => contact.forget_protocol(namespace),
                 // New sessions are to be opened at once.
@@ -67,6 +68,14 @@ pub(super) fn sessions(view: &mut View, jids: &[BareJid], namespace: Option<&Nam
         }
     }
     Ok(())
+}
+
+/// What was read; nothing where the record is damaged.
+fn unless_damaged<T>(read: Result<Option<T>, Stop>) -> Result<Option<T>, Stop> {
+    match read {
+        Err(Stop::Fail(Error::Corrupt { .. })) => Ok(None),
+        read => read,
+    }
 }
 
 /// Deletes what may stand of sessions with the devices of a contact, whether it was found or not: one that comes meanwhile
@@ -112,7 +121,8 @@ pub(super) fn contact(view: &mut View, settings: &Settings, jid: &BareJid) -> Re
         view.want_partition(partition);
     }
     view.settle()?;
-    if let Some(contact) = view.read::<Contact>(&place::contact(jid)?)? {
+    // Nothing else rids anyone of a damaged record.
+    if let Some(contact) = unless_damaged(view.read::<Contact>(&place::contact(jid)?))? {
         let namespaces: Vec<_> = settings.namespaces().collect();
         delete_sessions(view, jid, &contact, &namespaces)?;
     }

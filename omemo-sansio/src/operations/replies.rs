@@ -51,6 +51,7 @@ pub(super) fn gather(
     let to_answer = marked.iter().filter(|place| is_answer(place));
     let answered: BTreeSet<_> = to_answer.filter_map(MarkPlace::receiver).collect();
     let mut owed = Vec::new();
+    let mut doubled = BTreeSet::new();
     let mut answers = 0_usize;
     for place in marked {
         if is_answer(&place) && answers == MAX_ANSWERS {
@@ -61,9 +62,7 @@ pub(super) fn gather(
             continue;
         };
         if !is_answer(&place) && answered.contains(&receiver) {
-            // The answer says as much.
-            view.read::<Mark>(&receiver.answer().key()?)?;
-            view.delete(&place.key()?)?;
+            doubled.insert(receiver);
             continue;
         }
         let Receiver {
@@ -94,7 +93,19 @@ pub(super) fn gather(
         }
     }
     view.settle()?;
-    make_ready(view, settings, now, owed, flushed)
+    let owed = make_ready(view, settings, now, owed, flushed)?;
+    // The answer says as much, once it is ready: one that fails is not tried again.
+    for reply in owed.ready.iter().filter(|reply| is_answer(&reply.place)) {
+        let repair = MarkPlace::Repair(reply.namespace.clone(), reply.jid.clone(), reply.device);
+        if repair
+            .receiver()
+            .is_some_and(|receiver| doubled.contains(&receiver))
+        {
+            view.read::<Mark>(&reply.place.key()?)?;
+            view.delete(&repair.key()?)?;
+        }
+    }
+    Ok(owed)
 }
 
 fn is_answer(place: &MarkPlace) -> bool {

@@ -1,6 +1,7 @@
 //! Who sent a message: what is known of the device, what it claims, and what is recorded once that is authentic.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::decrypted::Sender;
@@ -107,9 +108,9 @@ fn lacking_list(contact: &Contact, env: &Env<'_>, origin: &Origin<'_>) -> Option
 
 /// Notes down that the sender's device list will be needed, if it will, without stopping yet.
 pub(super) fn want_device_list(view: &mut View, env: &Env<'_>, origin: &Origin<'_>) -> Result<(), Stop> {
-    let contact = view
-        .read::<Contact>(&place::contact(origin.jid)?)?
-        .unwrap_or_default();
+    let Some(contact) = undamaged(view, origin)? else {
+        return Ok(());
+    };
     if let Some(request) = lacking_list(&contact, env, origin) {
         view.device_list(request)?;
     }
@@ -125,7 +126,9 @@ pub(super) fn want_forgotten_by(
     origin: &Origin<'_>,
 ) -> Result<bool, Stop> {
     let Origin { jid, namespace, .. } = origin;
-    let contact = view.read::<Contact>(&place::contact(jid)?)?.unwrap_or_default();
+    let Some(contact) = undamaged(view, origin)? else {
+        return Ok(false);
+    };
     let Some(request) = lacking_list(&contact, env, origin) else {
         return Ok(false);
     };
@@ -141,6 +144,15 @@ pub(super) fn want_forgotten_by(
         view.want(key);
     }
     Ok(true)
+}
+
+/// What is known of the sender; nothing if it is damaged, of which each of its messages is told: those of others in a page are
+/// no worse for it.
+fn undamaged(view: &mut View, origin: &Origin<'_>) -> Result<Option<Arc<Contact>>, Stop> {
+    match view.read::<Contact>(&place::contact(origin.jid)?) {
+        Err(Stop::Fail(Error::Corrupt { .. })) => Ok(None),
+        contact => Ok(Some(contact?.unwrap_or_default())),
+    }
 }
 
 /// The identity key the message claims: that of its key exchange, or that of the session.

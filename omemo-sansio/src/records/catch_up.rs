@@ -29,14 +29,19 @@ impl CatchUps {
         self.runs.values().any(|expires| Self::is_open(*expires, now))
     }
 
-    /// Removes those that are given up.
+    /// Removes those that are given up. Those that were begun before the clock was set have a day from now.
     pub(crate) fn drop_given_up(&mut self, now: Timestamp) {
         self.runs.retain(|_, expires| Self::is_open(*expires, now));
+        for expires in self.runs.values_mut().filter(|expires| **expires <= now) {
+            *expires = now + Self::GIVEN_UP_AFTER;
+        }
     }
 
-    /// One that ends more than two days from now was begun by a clock that was ahead by more than a day.
+    /// One that ends more than two days from now was begun by a clock that was ahead by more than a day. One that ends
+    /// before any clock is right was begun before the clock was set: how old it is, nobody knows.
     fn is_open(expires: Timestamp, now: Timestamp) -> bool {
-        now < expires && !expires.is_ahead(now, 2 * Self::GIVEN_UP_AFTER)
+        let is_of_unknown_age = now.may_be_right() && !expires.may_be_right();
+        is_of_unknown_age || now < expires && !expires.is_ahead(now, 2 * Self::GIVEN_UP_AFTER)
     }
 }
 

@@ -54,13 +54,6 @@ pub(crate) struct Receiver {
     pub(crate) device: DeviceId,
 }
 
-impl Receiver {
-    /// The mark of an answer to it.
-    pub(crate) fn answer(&self) -> MarkPlace {
-        MarkPlace::Reply(self.namespace.clone(), self.jid.clone(), self.device)
-    }
-}
-
 impl MarkPlace {
     pub(crate) fn namespace(&self) -> &Namespace {
         match self {

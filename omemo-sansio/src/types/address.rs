@@ -169,11 +169,21 @@ impl Timestamp {
     const EARLIEST: u64 = 1_735_689_600;
 
     /// How far the clocks of several processes may lie apart, or one be set back: an hour, in seconds.
-    const APART: u64 = 3_600;
+    pub(crate) const APART: u64 = 3_600;
+
+    /// Whether a clock that shows this may be right: until it was set, none is.
+    pub(crate) const fn may_be_right(self) -> bool {
+        self.0 >= Self::EARLIEST
+    }
+
+    /// The moment that somebody else has stamped something with; `now` if it lies ahead, unless the clock here is not set.
+    pub(crate) fn not_after(self, now: Self) -> Self {
+        if now.may_be_right() { self.min(now) } else { self }
+    }
 
     /// Whether a stamp was made by a clock that was wrong: it lies so many seconds ahead of `now`, and `now` may be right.
     pub(crate) fn is_ahead(self, now: Self, seconds: u64) -> bool {
-        now.0 >= Self::EARLIEST && self - now > seconds
+        now.may_be_right() && self - now > seconds
     }
 
     /// Whether what is done every `interval` seconds is due, after it was done at `last`. A clock that was ahead may have

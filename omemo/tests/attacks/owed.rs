@@ -325,6 +325,22 @@ fn whoever_is_owed_an_answer_and_a_session_gets_one_message() {
     assert_eq!(romeo.network.take_deeds(), [Deed::Sent(juliet.jid.clone())]);
 }
 
+/// An answer that needs a session is tried once; the new session that is owed besides, again.
+#[test]
+fn a_session_that_is_owed_outlives_an_answer_whose_bundle_fails() {
+    let server = Server::new();
+    let romeo = romeo(&server);
+    let of = attacker(0);
+    romeo.is_written_to(&of, 1..=1);
+    put_old_marks(&romeo, &of, 1..=1);
+    assert_eq!(romeo.marks(&of), 2);
+    romeo.flush();
+    assert_eq!(romeo.marks(&of), 1);
+    romeo.network.take_deeds();
+    romeo.flush();
+    assert_eq!(romeo.network.take_deeds(), [Deed::Asked(jid(&of))]);
+}
+
 /// What is owed to a contact goes with it.
 #[test]
 fn a_contact_that_is_purged_is_owed_no_session() {

@@ -51,6 +51,25 @@ fn a_catch_up_stays_open_when_the_clock_is_set_back_a_little() {
     assert_eq!(postponed(&juliet), 0);
 }
 
+/// Whoever catches up at once has no right time yet.
+#[test]
+fn a_catch_up_begun_before_the_clock_was_set_stays_open_for_a_day_after() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.device(JULIET, "phone");
+    world.clock.set_back(YEARS);
+    drop(wait(juliet.client.begin_catch_up()).unwrap());
+    world.clock.pass(YEARS);
+    romeo.send(&juliet.jid, "hello", &[OMEMO_2]);
+    assert_eq!(juliet.texts(), ["hello"]);
+    assert_eq!(postponed(&juliet), 1);
+    wait(juliet.client.maintain()).unwrap();
+    world.clock.pass(DAY - HOUR);
+    assert_eq!(postponed(&juliet), 1);
+    world.clock.pass(2 * HOUR);
+    assert_eq!(postponed(&juliet), 0);
+}
+
 #[test]
 fn the_list_is_looked_at_for_a_stranger_after_the_clock_was_years_ahead() {
     let world = World::default();

@@ -249,3 +249,42 @@ fn blind_trust_of_before_ends_beside_authenticated_keys() {
         "nobody there is authenticated"
     );
 }
+
+/// The same where trust was managed automatically before, and again after another policy.
+#[test]
+fn blind_trust_ends_beside_keys_that_were_authenticated_under_another_policy() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    let a1 = reopen(&server, a1, "other", BlindTrustBeforeVerification);
+    for of in [ALICE, BOB] {
+        set(&a1, of, key(29), TrustLevel::BLINDLY_TRUSTED);
+        authenticate(&a1, of, key(21));
+    }
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    let backup = wait(a1.client.back_up(vec![jid(BOB)])).unwrap();
+    for of in [ALICE, BOB] {
+        let levels = backup.trust().get(&jid(of)).unwrap();
+        assert_eq!(levels.get(&key(29).curve25519()), None, "{of}");
+    }
+}
+
+/// Others are told of it once trust is managed automatically again.
+#[test]
+fn what_was_decided_under_another_policy_is_owed() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    authenticate(&a1, BOB, key(21));
+    authenticate(&a1, ALICE, key(12));
+    settle_debts(&a1);
+    let a1 = reopen(&server, a1, "other", BlindTrustBeforeVerification);
+    authenticate(&a1, ALICE, key(13));
+    distrust(&a1, ALICE, key(14));
+    set(&a1, ALICE, key(15), TrustLevel::BLINDLY_TRUSTED);
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    let to_bob: BTreeSet<_> = told(&a1).into_iter().filter(|(to, ..)| to == BOB).collect();
+    assert_eq!(
+        to_bob,
+        expected(&[(BOB, ALICE, 13, true), (BOB, ALICE, 14, false)])
+    );
+    settle_debts(&a1);
+}

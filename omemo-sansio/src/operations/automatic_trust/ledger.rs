@@ -20,7 +20,7 @@ use crate::{BareJid, Error, Timestamp};
 const MAX_KEYS: usize = 1000;
 
 /// The most decisions of a person that may wait to be told.
-const MAX_OWED: usize = 1000;
+pub(super) const MAX_OWED: usize = 1000;
 
 /// Whose statements are weighed: a key that has authenticated a message.
 pub(super) struct Speaker {
@@ -206,9 +206,11 @@ impl Ledger {
         if distrusted && statement.verdict == Verdict::Trust && former.is_none_or(|former| former.by_person) {
             return Ok(Some(Ignored::DistrustedHere));
         }
+        let now = self.now;
         let newer = |former: &Decision| match statement.verdict {
             Verdict::Trust => statement.at > former.at,
-            Verdict::Distrust => statement.at >= former.at,
+            // A clock that was far ahead must not keep a stolen key trusted until that time comes.
+            Verdict::Distrust => statement.at >= former.at || former.at.is_ahead(now, Timestamp::APART),
         };
         Ok(former
             .is_some_and(|former| !newer(former))

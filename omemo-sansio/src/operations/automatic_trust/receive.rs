@@ -27,7 +27,7 @@ pub(in crate::operations) fn receive(
     )?;
     let mut outcome = TrustMessageOutcome::default();
     // A message from the future would outrank all that is decided until then.
-    let mut statements = statements(message, sent.min(env.now));
+    let mut statements = statements(message, sent.not_after(env.now));
     let Some(levels) = settings.trust.automatic() else {
         outcome.ignore(statements, Ignored::NotAutomatic);
         return Ok(outcome);

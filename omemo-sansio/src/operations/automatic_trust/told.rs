@@ -4,10 +4,12 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Decided;
+use super::ledger::MAX_OWED;
 use crate::BareJid;
 use crate::engine::{Env, Stop, View};
+use crate::keys::PublicKey;
 use crate::operations::{own_account, within};
-use crate::records::{Contact, Decision, OwedTrust, TrustHistory, place};
+use crate::records::{Contact, Decision, OwedTrust, TrustHistory, Verdict, place};
 use crate::settings::Settings;
 use crate::trust::{AutomaticLevels, Trust, TrustLevel};
 
@@ -48,28 +50,26 @@ pub(in crate::operations) fn note(view: &mut View, contacts: BTreeSet<BareJid>) 
 }
 
 /// Takes note of what a person decides under another policy, once trust was managed automatically here, as it may be again:
-/// whom there is to tell, and that what others say of the key must not overrule a person.
+/// what is owed to others then, that accounts are to be looked over again, and that what others say of the key must not
+/// overrule a person.
 pub(super) fn note_decided(
     view: &mut View,
     env: &Env<'_>,
     settings: &Settings,
     decisions: &[Decided],
 ) -> Result<(), Stop> {
-    let place = place::owed_trust()?;
-    view.require([place.clone()])?;
-    if view.read::<OwedTrust>(&place)?.is_none() {
+    let owed_place = place::owed_trust()?;
+    view.require([owed_place.clone()])?;
+    let Some(mut owed) = view.take::<OwedTrust>(&owed_place)? else {
         return Ok(());
-    }
+    };
     let histories = decisions.iter().map(|decided| place::trust_history(&decided.jid));
     view.require(histories.collect::<Result<Vec<_>, _>>()?)?;
-    let mut contacts = BTreeSet::new();
     for Decided { jid, key, .. } in decisions {
         let contact = view.read::<Contact>(&place::contact(jid)?)?;
         let level = contact.as_ref().and_then(|contact| contact.trust.get(key));
         let meaning = level.and_then(|level| settings.trust.meaning(level));
-        if *jid != settings.jid && meaning == Some(Trust::Trusted) {
-            contacts.insert(jid.clone());
-        }
+        owe(&mut owed, settings, (jid, *key), level, meaning);
         let place = place::trust_history(jid)?;
         if let Some(mut history) = view.take::<TrustHistory>(&place)? {
             history.decide(
@@ -86,7 +86,35 @@ pub(super) fn note_decided(
             view.put_changed(&place, history)?;
         }
     }
-    note(view, contacts)
+    view.put_changed(&owed_place, owed)
+}
+
+/// What is owed once a person has decided about a key under another policy. It is told by the level the key has then.
+fn owe(
+    owed: &mut OwedTrust,
+    settings: &Settings,
+    (jid, key): (&BareJid, PublicKey),
+    level: Option<&TrustLevel>,
+    meaning: Option<Trust>,
+) {
+    let of = (jid.clone(), key);
+    owed.decisions.remove(&of);
+    if meaning == Some(Trust::Trusted) {
+        // What is trusted blindly beside it stays so until then.
+        owed.looked_over = None;
+        if *jid != settings.jid {
+            owed.contacts.insert(jid.clone());
+        }
+    }
+    let verdict = match level {
+        Some(level) if *level == TrustLevel::TRUSTED => Verdict::Trust,
+        Some(level) if *level == TrustLevel::DISTRUSTED => Verdict::Distrust,
+        // Others are not told of it.
+        _ => return,
+    };
+    if owed.decisions.len() < MAX_OWED {
+        owed.decisions.insert(of, verdict);
+    }
 }
 
 /// Whether levels may be stored that automatic trust management has not seen. The record is there from now on, so that

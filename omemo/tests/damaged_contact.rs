@@ -1,0 +1,117 @@
+//! A contact whose record is damaged: it can be purged, and keeps neither a page nor a copy that is accepted from its end.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{Device, Metering, jid, open, open_on, settings, text};
+use omemo::blocking::wait;
+use omemo::local::{Delivery, Server};
+use omemo::{Client, Error, IncomingMessage};
+use omemo_storage::{AccountId, Batch, CommitId, Committed, Key, Query, Storage, Value};
+
+const ROMEO: &str = "romeo@montague.lit";
+const JULIET: &str = "juliet@capulet.lit";
+const TYBALT: &str = "tybalt@capulet.lit";
+
+struct World {
+    server: Server,
+    romeo: Device,
+    juliet: Device,
+    tybalt: Device,
+}
+
+/// Romeo has sessions with both others; what he knows of Juliet is damaged.
+fn world() -> World {
+    let server = Server::new();
+    let [romeo, juliet, tybalt] = [ROMEO, JULIET, TYBALT].map(|of| open(&server, of, "phone"));
+    romeo.send(&[&juliet.jid, &tybalt.jid], "hello");
+    for other in [&juliet, &tybalt] {
+        assert_eq!(other.texts(), ["hello"]);
+        other.flush();
+    }
+    romeo.texts();
+    damage(romeo.client.storage(), JULIET);
+    World {
+        server,
+        romeo,
+        juliet,
+        tybalt,
+    }
+}
+
+fn damage(storage: &Metering, contact: &str) {
+    let account = AccountId::new(ROMEO).unwrap();
+    let key = Key::new(&format!("contact/{contact}"), "contact").unwrap();
+    let mut query = Query::new();
+    query.records.insert(key.clone());
+    let stored = wait(storage.load(&account, &query)).unwrap().records[&key].clone();
+    let mut batch = Batch::new(CommitId::from_bytes([7; 16]));
+    let half = stored.value.as_bytes()[..stored.value.len() / 2].to_vec();
+    batch.put(key, Some(stored.revision), Value::from(half));
+    assert_eq!(
+        wait(storage.commit(&account, &batch)).unwrap(),
+        Committed::Applied
+    );
+}
+
+fn arrived(device: &Device) -> Vec<IncomingMessage> {
+    let arrived = std::iter::from_fn(|| device.connection.receive());
+    arrived
+        .filter_map(|delivery| match delivery {
+            Delivery::Message(message) => Some(message),
+            Delivery::DeviceList { .. } => None,
+        })
+        .collect()
+}
+
+#[test]
+fn it_can_be_purged_and_met_again() {
+    let World { romeo, juliet, .. } = world();
+    let error = romeo.encrypt(&[&juliet.jid], "lost").unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    wait(romeo.client.purge_contact(juliet.jid.clone())).unwrap();
+    romeo.send(&[&juliet.jid], "hello again");
+    assert_eq!(juliet.texts(), ["hello again"]);
+}
+
+#[test]
+fn the_others_of_a_page_are_read() {
+    let World {
+        server,
+        romeo,
+        juliet,
+        tybalt,
+    } = world();
+    juliet.send(&[&romeo.jid], "unread");
+    tybalt.send(&[&romeo.jid], "read");
+    // Somebody whose device list has to be downloaded.
+    open(&server, "paris@verona.lit", "phone").send(&[&romeo.jid], "read too");
+    let outcomes = wait(romeo.client.decrypt_many(arrived(&romeo))).unwrap();
+    let [of_juliet, of_tybalt, of_paris] = <[_; 3]>::try_from(outcomes).unwrap();
+    assert!(matches!(of_juliet, Err(Error::Corrupt { .. })), "{of_juliet:?}");
+    assert_eq!(text(&of_tybalt.unwrap()).as_deref(), Some("read"));
+    assert_eq!(text(&of_paris.unwrap()).as_deref(), Some("read too"));
+}
+
+#[test]
+fn a_copy_is_accepted_all_the_same() {
+    let World {
+        server,
+        romeo,
+        juliet,
+        tybalt,
+    } = world();
+    let storage = romeo.client.storage().clone();
+    drop(romeo);
+    let connection = server.connect(&jid(ROMEO), "again");
+    let builder = Client::builder(settings(jid(ROMEO)), storage.clone(), connection);
+    drop(wait(builder.catch_up(false).accept_copy().open()).unwrap());
+    let romeo = open_on(&server, ROMEO, "once more", storage);
+    romeo.send(&[&tybalt.jid], "healed");
+    assert_eq!(tybalt.texts().last().map(String::as_str), Some("healed"));
+    // She is still damaged, and can be purged.
+    assert!(romeo.encrypt(&[&juliet.jid], "lost").is_err());
+    wait(romeo.client.purge_contact(juliet.jid.clone())).unwrap();
+    romeo.send(&[&juliet.jid], "healed too");
+    assert_eq!(juliet.texts().last().map(String::as_str), Some("healed too"));
+}
