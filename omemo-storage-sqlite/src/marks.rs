@@ -5,16 +5,22 @@
 //! database that lacks the mark of that file is older than it was, and one without such a file, or with that of another, is
 //! a copy.
 //!
-//! The file is written after the commit and need not reach the disk: an older mark is in the database too. Only where a
-//! database gets its first mark, or is opened, does it.
+//! The file is written after the commit and need not reach the disk: older marks are in the database too. But only the last
+//! thousand are, so of a file that never got there a power failure would leave one whose mark is forgotten, and the database
+//! would be refused. So the file is put on the disk where a database is opened, and with one mark in 32, which is one commit
+//! in 512: each handle counts its own, and 30 may write at once before a thousand marks can come between.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use omemo_storage::{CommitId, ErrorKind, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::error::{error, is_read_only};
 use crate::mark_file::{Beside, MARK};
+
+/// How many marks in a row may stay off the disk.
+const UNSYNCED: u32 = 31;
 
 /// Whether a commit is a mark too; the trigger in `migrations` decides alike.
 fn is_mark(id: CommitId) -> bool {
@@ -47,6 +53,8 @@ enum Strange {
 /// The marks of an open database.
 pub(crate) struct Marks {
     beside: Beside,
+    /// How many marks of this handle's have come since the file was put on the disk.
+    unsynced: AtomicU32,
 }
 
 impl Marks {
@@ -64,19 +72,33 @@ impl Marks {
             Err(busy) if busy.kind() == ErrorKind::Unavailable => {
                 match state(connection, &beside).await? {
                     // Whoever is writing has marked it.
-                    State::InUse(_) => Ok(Some(Self { beside })),
+                    State::InUse(_) => Ok(Some(Self::new(beside))),
                     State::Strange(strange) if !accepts_copy => Err(strange.error(&beside)),
                     State::Unmarked | State::Strange(_) => Err(busy),
                 }
             }
-            marked => Ok(marked?.then_some(Self { beside })),
+            marked => Ok(marked?.then(|| Self::new(beside))),
         }
     }
 
-    /// Notes a commit that was applied, if it is a mark. If that fails, an older mark remains, which will do.
+    fn new(beside: Beside) -> Self {
+        Self {
+            beside,
+            unsynced: AtomicU32::new(0),
+        }
+    }
+
+    /// Notes a commit that was applied, if it is a mark. If that fails, an older mark remains, which will do; what could not
+    /// be put on the disk is tried again with the next one.
     pub(crate) fn applied(&self, id: CommitId) {
-        if is_mark(id) {
-            let _ = self.beside.write(*id.as_bytes());
+        if !is_mark(id) {
+            return;
+        }
+        let mark = *id.as_bytes();
+        if self.unsynced.fetch_add(1, Ordering::Relaxed) < UNSYNCED {
+            let _ = self.beside.write(mark);
+        } else if self.beside.write_durably(mark).is_ok() {
+            self.unsynced.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -195,4 +217,73 @@ async fn put(connection: &mut SqliteConnection) -> Result<[u8; MARK], sqlx::Erro
             .await?;
     mark.try_into()
         .map_err(|_| sqlx::Error::Decode("a mark does not have 16 bytes".into()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+mod tests {
+    use std::fs;
+
+    use omemo_storage::{AccountId, Batch, Committed, Storage};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::SqliteStorage;
+
+    async fn commit_mark(storage: &SqliteStorage, number: u64) {
+        let mut id = [0xff; MARK];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        let account = AccountId::new("romeo@montague.lit").unwrap();
+        let batch = Batch::new(CommitId::from_bytes(id));
+        assert_eq!(
+            storage.commit(&account, &batch).await.unwrap(),
+            Committed::Applied
+        );
+    }
+
+    /// After a power failure the file is what it was when it reached the disk last.
+    #[tokio::test]
+    async fn file_that_reached_the_disk_will_do_however_many_commits_follow() {
+        let directory = TempDir::new().unwrap();
+        let database = directory.path().join("omemo.db");
+        let mut number = 0;
+        for commits in [1, UNSYNCED, 1_100, 2_500] {
+            let storage = SqliteStorage::open(&database).await.unwrap();
+            let marks = storage.marks.as_ref().unwrap();
+            let file = marks.beside.file.clone();
+            let mut on_disk = fs::read(&file).unwrap();
+            let mut most = 0;
+            for _ in 0..commits {
+                number += 1;
+                commit_mark(&storage, number).await;
+                let unsynced = marks.unsynced.load(Ordering::Relaxed);
+                if unsynced == 0 {
+                    on_disk = fs::read(&file).unwrap();
+                }
+                most = most.max(unsynced);
+            }
+            storage.close().await;
+            assert_eq!(most, UNSYNCED.min(commits));
+            fs::write(&file, on_disk).unwrap();
+        }
+        SqliteStorage::open(&database).await.unwrap().close().await;
+    }
+
+    /// A file that cannot be written is no reason to refuse commits, and is put on the disk as soon as it can.
+    #[tokio::test]
+    async fn file_that_cannot_be_put_on_the_disk_is_tried_again_with_the_next_mark() {
+        let directory = TempDir::new().unwrap();
+        let database = directory.path().join("omemo.db");
+        let storage = SqliteStorage::open(&database).await.unwrap();
+        let marks = storage.marks.as_ref().unwrap();
+        let (file, away) = (&marks.beside.file, directory.path().join("away"));
+        fs::rename(file, &away).unwrap();
+        for number in 0..u64::from(UNSYNCED) + 5 {
+            commit_mark(&storage, number).await;
+        }
+        assert!(marks.unsynced.load(Ordering::Relaxed) > UNSYNCED);
+        fs::rename(&away, file).unwrap();
+        commit_mark(&storage, u64::MAX).await;
+        assert_eq!(marks.unsynced.load(Ordering::Relaxed), 0);
+    }
 }
