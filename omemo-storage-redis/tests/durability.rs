@@ -151,6 +151,11 @@ async fn memory_of_commits() {
     assert!(remaining < 60 * 60 * 1_000, "{remaining} ms");
 }
 
+/// How much was written. (How far the replicas are sent grows also where somebody only waits for them.)
+fn changes(server: &Server) -> u64 {
+    server.info("rdb_changes_since_last_save").parse().unwrap()
+}
+
 fn replica_of(primary: &Server) -> Server {
     let replica = Server::durable();
     let _: () = replica.run(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
@@ -208,11 +213,11 @@ async fn too_few_replicas() {
     replica.signal("-STOP");
     let create = creation(&key("p", "j"), "value");
     for _ in 0..2 {
-        let before = server.info("master_repl_offset").parse::<u64>().unwrap();
+        let before = changes(&server);
         let error = storage.commit(&account(), &create).await.unwrap_err();
         assert_error(&error, ErrorKind::OutcomeUnknown, "0 of 1 replicas");
         assert_eq!(error.retry(), Retry::SameBatch);
-        let after = server.info("master_repl_offset").parse::<u64>().unwrap();
+        let after = changes(&server);
         assert!(before < after, "nothing was written");
     }
     // What conflicts writes nothing, so there is nothing that a replica could lack.
@@ -227,6 +232,42 @@ async fn too_few_replicas() {
     until("the replica", || {
         omemo_storage::blocking::wait(storage.commit(&account(), &create)).is_ok()
     });
+}
+
+/// A purge that is sent again finds nothing left to remove, and still says nothing of replicas that lack the first one.
+#[tokio::test]
+async fn purge_that_is_sent_again_while_a_replica_does_not_answer() {
+    let server = Server::with(&[
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+        "--repl-diskless-sync-delay",
+        "0",
+    ]);
+    let replica = replica_of(&server);
+    let waiting = options(&server).wait_for_replicas(1, Duration::from_millis(500));
+    // A newer server waits for what the same connection has written, and for nothing if that is nothing.
+    let [first, second] = [waiting.clone().open().await, waiting.open().await].map(Result::unwrap);
+    let create = creation(&key("p", "i"), "value");
+    until("the replica", || {
+        omemo_storage::blocking::wait(first.commit(&account(), &create)).is_ok()
+    });
+
+    replica.signal("-STOP");
+    for storage in [&first, &second] {
+        let before = changes(&server);
+        let error = storage.purge(&account()).await.unwrap_err();
+        assert_error(&error, ErrorKind::OutcomeUnknown, "0 of 1 replicas");
+        let after = changes(&server);
+        assert!(before < after, "nothing was written");
+    }
+    replica.signal("-CONT");
+    until("the replica", || {
+        omemo_storage::blocking::wait(second.purge(&account())).is_ok()
+    });
+    let left: Vec<String> = replica.run("KEYS omemo:*");
+    assert_eq!(left, ["omemo:schema"]);
 }
 
 #[tokio::test]

@@ -273,7 +273,7 @@ async fn commands_that_are_not_permitted() {
     assert_error(&error, ErrorKind::Misconfigured, "may not run");
     let after: String = server.run("DEBUG DIGEST");
     assert_eq!(before, after);
-    for command in ["unlink", "zrem"] {
+    for command in ["unlink", "zadd", "zrem"] {
         let _: () = server.run(&format!("ACL SETUSER romeo resetkeys ~omemo:* -{command}"));
         let error = storage.purge(&account()).await.unwrap_err();
         assert_error(&error, ErrorKind::Misconfigured, "may not run");

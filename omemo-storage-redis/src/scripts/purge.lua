@@ -13,9 +13,12 @@ for name = 2, #ARGV do
     end
 end
 redis.call('ZCARD', accounts)
-if not (redis.acl_check_cmd('UNLINK', commits) and redis.acl_check_cmd('ZREM', accounts, ARGV[1])) then
+if not (redis.acl_check_cmd('UNLINK', commits) and redis.acl_check_cmd('ZADD', accounts, 0, ARGV[1])
+        and redis.acl_check_cmd('ZREM', accounts, ARGV[1])) then
     return redis.error_reply('NOPERM the user lacks a command that a purge needs')
 end
+-- Written also where nothing is left, so that a WAIT that follows is for a purge that came before as well.
+redis.call('ZADD', accounts, 0, ARGV[1])
 redis.call('ZREM', accounts, ARGV[1])
 -- The first two and all from the fourth on.
 redis.call('UNLINK', commits, partitions)
