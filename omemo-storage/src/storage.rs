@@ -25,7 +25,8 @@ pub trait Storage: Send + Sync {
     /// it returns.
     ///
     /// Idempotent by [`Batch::id`]: a batch that was applied is answered with [`Committed::Applied`] again, without
-    /// looking at its expectations, for at least ten minutes.
+    /// looking at its expectations, for at least ten minutes. A [purge](Self::purge) forgets that: sent again after one, a
+    /// batch is judged anew, and applied once more if it expects nothing to be there.
     ///
     /// # Errors
     ///
@@ -60,7 +61,8 @@ pub trait Storage: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Page<RecordInfo>, StorageError>> + Send;
 
-    /// Administration: removes an account with all it has.
+    /// Administration: removes an account with all it has, and what was remembered of its commits. A batch whose outcome is
+    /// not known yet may bring back what it creates, if it is sent again afterwards; so end the account's clients first.
     ///
     /// # Errors
     ///
