@@ -31,6 +31,11 @@ fn with_both<S: Storage>(inner: S) -> Sealed<S> {
     Sealed::new(inner, Keyring::new(master(NEW)).with_older(master(OLD)))
 }
 
+/// A client that knows the new key, and still wraps by the old one.
+fn not_switched_yet<S: Storage>(inner: S) -> Sealed<S> {
+    Sealed::new(inner, Keyring::new(master(OLD)).with_older(master(NEW)))
+}
+
 fn costs<S>(storage: &Sealed<Arc<Metered<S>>>) -> (u64, u64) {
     let Counts { loads, commits, .. } = storage.inner().take();
     (loads, commits)
@@ -290,6 +295,76 @@ fn all_accounts_are_rekeyed_and_what_is_left_after_an_interruption() {
         ErrorKind::Misconfigured,
         "master key that was not given",
     );
+}
+
+/// A client that still wraps by the old key begins an account behind a rekey that is under way: the next one finds it.
+#[test]
+fn an_account_that_is_begun_with_the_old_key_is_found_by_the_next_rekey() {
+    let memory = MemoryStorage::new();
+    let late = Arc::new(not_switched_yet(memory.clone()));
+    let [first, during, after] = ["c@capulet.lit", "a@capulet.lit", "b@capulet.lit"].map(account);
+    let place = key("p", "a");
+    put(&*late, &first, &place, None, "first");
+
+    let operator = with_both(Hooked::new(memory.clone()));
+    let (client, begun) = (late.clone(), during.clone());
+    operator.inner().before_next_commit(move || {
+        put(&client, &begun, &key("p", "a"), None, "during");
+    });
+    let all = wait(operator.rekey_all()).unwrap();
+    assert_eq!((all.done, all.already_current), (1, 0));
+    put(&*late, &after, &place, None, "after");
+
+    let all = wait(operator.rekey_all()).unwrap();
+    assert_eq!((all.done, all.already_current), (2, 1));
+    let all = wait(operator.rekey_all()).unwrap();
+    assert_eq!((all.done, all.already_current), (0, 3));
+    let new_only = Sealed::new(memory, master(NEW));
+    for (account, text) in [(&first, "first"), (&during, "during"), (&after, "after")] {
+        assert_eq!(value(&new_only, account, &place).unwrap(), text);
+        assert_eq!(value(&*late, account, &place).unwrap(), text);
+    }
+}
+
+/// By the four steps, with two clients of which one is switched later than the other: each reads whatever the other writes.
+#[test]
+fn a_rotation_step_by_step_leaves_nothing_unreadable() {
+    let memory = MemoryStorage::new();
+    let mut accounts: Vec<AccountId> = Vec::new();
+    let mut both_write = |clients: [&Sealed<MemoryStorage>; 2]| {
+        for client in clients {
+            let account = account(&format!("{}@capulet.lit", accounts.len()));
+            put(client, &account, &key("p", "a"), None, account.as_str());
+            accounts.push(account);
+        }
+        for client in clients {
+            for account in &accounts {
+                let read = value(client, account, &key("p", "a")).unwrap();
+                assert_eq!(read, account.as_str());
+            }
+        }
+        accounts.len() as u64
+    };
+    let old = || sealed(memory.clone());
+    let knows_both = || not_switched_yet(memory.clone());
+    let switched = || with_both(memory.clone());
+    let new = || Sealed::new(memory.clone(), master(NEW));
+
+    both_write([&old(), &old()]);
+    both_write([&knows_both(), &old()]);
+    let (first, second) = (knows_both(), knows_both());
+    both_write([&first, &second]);
+    let first = switched();
+    let before = both_write([&first, &second]);
+    let second = switched();
+    let rekeyed = wait(switched().rekey_all()).unwrap();
+    // All but the one that the client that was switched first has begun since.
+    assert_eq!((rekeyed.done, rekeyed.already_current), (before - 1, 1));
+    let all = both_write([&first, &second]);
+    let rekeyed = wait(switched().rekey_all()).unwrap();
+    assert_eq!((rekeyed.done, rekeyed.already_current), (0, all));
+    both_write([&new(), &second]);
+    both_write([&new(), &new()]);
 }
 
 #[test]

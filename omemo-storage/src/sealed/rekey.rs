@@ -37,8 +37,13 @@ impl<S: Storage> Sealed<S> {
     /// written; values stay as they are.
     ///
     /// Clients may be at work meanwhile: those that know both master keys do not notice. To those that know only the
-    /// former, the account is [`Misconfigured`](crate::ErrorKind::Misconfigured) from now on. So first give every client
-    /// the new key beside the old one, then rekey, then take the old one away.
+    /// former, the account is [`Misconfigured`](crate::ErrorKind::Misconfigured) from now on. And those whose current key is
+    /// still the former one begin new accounts with it. So
+    ///
+    /// 1. every client gets the new key beside the old one, which stays [the current one](crate::Keyring);
+    /// 2. when all know both, the new one becomes the current one in every client;
+    /// 3. when it is that everywhere, all accounts are rekeyed, until there was none left to do ([`RekeyedAll::done`] is 0);
+    /// 4. the old key is taken away.
     ///
     /// # Errors
     ///
@@ -49,7 +54,7 @@ impl<S: Storage> Sealed<S> {
     }
 
     /// [Rekeys](Self::rekey) every account, page by page. If it is interrupted it can be called again, and does what is
-    /// left.
+    /// left. So it does with accounts that were begun meanwhile by clients whose current key is still the former one.
     ///
     /// # Errors
     ///
