@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use common::server::Server;
 use common::{account, batch, key, text};
-use omemo_storage::{AccountId, Committed, Name, Query, Storage};
+use omemo_storage::{AccountId, Batch, CommitId, Committed, Name, Query, Storage};
 use omemo_storage_postgres::PostgresStorage;
 
 const LOG: &[&str] = &[
@@ -33,6 +33,13 @@ impl Log {
     }
 }
 
+/// A batch whose commit forgets old ids of others, as one in sixteen does.
+fn forgetting_batch() -> Batch {
+    let mut id = *batch().id().as_bytes();
+    id[15] = 0;
+    Batch::new(CommitId::from_bytes(id))
+}
+
 /// One of everything a call can hold.
 async fn use_it_all(storage: &PostgresStorage, account: &AccountId) {
     let mut create = batch();
@@ -44,7 +51,7 @@ async fn use_it_all(storage: &PostgresStorage, account: &AccountId) {
         Committed::Applied
     );
     let revision = Some(create.id().into());
-    let mut mixed = batch();
+    let mut mixed = forgetting_batch();
     mixed.put(key("p0", "1"), revision, text("other"));
     mixed.delete(key("p1", "11"), revision);
     mixed.expect(key("p2", "21"), revision);
@@ -83,6 +90,15 @@ async fn one_statement_each() {
     );
 }
 
+/// The partitions of a table that a plan scans, by any kind of scan.
+fn partitions<'a>(plan: &'a str, table: &str) -> BTreeSet<&'a str> {
+    plan.lines()
+        .filter(|line| line.contains("Scan"))
+        .filter_map(|line| line.split_once(table))
+        .filter_map(|(_, partition)| partition.split(|c: char| !c.is_ascii_digit()).next())
+        .collect()
+}
+
 /// A statement that is bound to an account touches one partition, and reads no table from end to end. The tables are
 /// small and nothing is known of them, which is when a planner is tempted.
 #[tokio::test]
@@ -102,48 +118,66 @@ async fn one_partition_each() {
     let plans: Vec<String> = log
         .take()
         .into_iter()
-        .filter(|entry| entry.contains("plan:") && entry.contains("Scan using omemo_record_"))
+        .filter(|entry| entry.contains("plan:"))
         .collect();
-    assert!(plans.len() > 100);
-    let mut seen = BTreeSet::new();
+    let (mut records, mut commits, mut seen) = (0, 0, BTreeSet::new());
     for plan in &plans {
         assert!(!plan.contains("Seq Scan on omemo"), "{plan}");
-        let partitions: BTreeSet<&str> = plan
-            .split("Scan using omemo_record_")
-            .skip(1)
-            .filter_map(|scan| Some(scan.split_once("_pkey")?.0))
-            .collect();
-        assert_eq!(partitions.len(), 1, "{plan}");
-        seen.extend(partitions);
+        let [of_records, of_commits] =
+            ["omemo_record_", "omemo_commit_"].map(|table| partitions(plan, table));
+        records += usize::from(!of_records.is_empty());
+        commits += usize::from(!of_commits.is_empty());
+        // Both tables are cut alike.
+        let both: BTreeSet<&str> = of_records.union(&of_commits).copied().collect();
+        assert!(both.len() <= 1, "{plan}");
+        seen.extend(both);
     }
+    assert!(records > 100 && commits > 20, "{records} {commits}");
     assert!(seen.len() > 4, "{seen:?}");
 }
 
-/// The same without partitions, by the index down to the item.
+/// The same without partitions, by the index: records down to the item, ids of commits by their account at least.
 #[tokio::test]
-async fn records_are_searched_by_the_index() {
+async fn tables_are_searched_by_their_indexes() {
     let server = Server::start(LOG).await;
     let storage = server.options().connections(1).open().await.unwrap();
     let mut log = Log { server, read: 0 };
     use_it_all(&storage, &account()).await;
+    storage.purge(&account()).await.unwrap();
     let plans: Vec<String> = log
         .take()
         .into_iter()
-        .filter(|entry| entry.contains("plan:") && entry.contains("omemo_record"))
+        .filter(|entry| entry.contains("plan:"))
+        .filter(|entry| entry.contains("omemo_record") || entry.contains("omemo_commit"))
         .collect();
     assert!(plans.len() > 6);
+    let mut searches = [0; 2];
     for plan in &plans {
         assert!(!plan.contains("Seq Scan on omemo"), "{plan}");
         let mut lines = plan.lines().skip_while(|line| !line.contains("Scan"));
         while let Some(line) = lines.next() {
-            if line.contains("Index Scan using omemo_record_pkey") {
-                let condition = lines.next().unwrap();
-                assert!(condition.contains("Index Cond: ((account = $1) AND "), "{plan}");
-                assert!(condition.contains("partition"), "{plan}");
-            }
+            let table = match line {
+                line if !line.contains("Scan") => continue,
+                line if line.contains("omemo_record_pkey") => 0,
+                line if line.contains("omemo_commit_pkey") => 1,
+                _ => continue,
+            };
+            let condition = lines.next().unwrap();
+            assert!(condition.contains("Index Cond: ("), "{plan}");
+            assert!(condition.contains("(account = $1)"), "{plan}");
+            let is_purge = plan.contains("Query Text: DELETE") && !condition.contains(" AND ");
+            assert!(
+                is_purge || table == 1 || condition.contains("partition"),
+                "{plan}"
+            );
+            searches[table] += 1;
         }
     }
-    assert!(plans.iter().any(|plan| plan.contains("Delete on omemo_record")));
+    assert!(searches[0] > 4 && searches[1] > 2, "{searches:?}");
+    for table in ["omemo_record", "omemo_commit"] {
+        let delete = format!("Delete on {table}");
+        assert!(plans.iter().any(|plan| plan.contains(&delete)), "{table}");
+    }
 }
 
 /// A page of accounts is found by leaps from one to the next, however many records lie between, and it does not matter

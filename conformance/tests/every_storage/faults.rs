@@ -7,7 +7,8 @@ use crate::places::{Place, Server, Wrapping, say};
 
 const WRAPPINGS: [Wrapping; 2] = [Wrapping::Plain, Wrapping::Sealed];
 
-/// Each row tries one part of the faults, and together they try all. Each storage's own tests try all of them on it.
+/// Each row tries one part of the faults, and together they try all. The own tests of memory, SQLite, PostgreSQL and Redis try
+/// all of them there, on the plain storage; those of a Redis Cluster, and of a Redis that waits for its disk, one in twenty.
 const PARTS: usize = Server::NAMES.len() * WRAPPINGS.len();
 
 fn factory(place: Place, wrapping: Wrapping) -> impl Factory {
