@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
+#[path = "common/damage.rs"]
+mod damage;
 
-use common::{Device, Metering, jid, open, open_on, settings, text};
+use common::{Device, jid, open, open_on, settings, text};
+use damage::damage;
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
 use omemo::{Client, Error, IncomingMessage};
-use omemo_storage::{AccountId, Batch, CommitId, Committed, Key, Query, Storage, Value};
 
 const ROMEO: &str = "romeo@montague.lit";
 const JULIET: &str = "juliet@capulet.lit";
@@ -30,28 +32,13 @@ fn world() -> World {
         other.flush();
     }
     romeo.texts();
-    damage(romeo.client.storage(), JULIET);
+    damage(romeo.client.storage(), ROMEO, JULIET);
     World {
         server,
         romeo,
         juliet,
         tybalt,
     }
-}
-
-fn damage(storage: &Metering, contact: &str) {
-    let account = AccountId::new(ROMEO).unwrap();
-    let key = Key::new(&format!("contact/{contact}"), "contact").unwrap();
-    let mut query = Query::new();
-    query.records.insert(key.clone());
-    let stored = wait(storage.load(&account, &query)).unwrap().records[&key].clone();
-    let mut batch = Batch::new(CommitId::from_bytes([7; 16]));
-    let half = stored.value.as_bytes()[..stored.value.len() / 2].to_vec();
-    batch.put(key, Some(stored.revision), Value::from(half));
-    assert_eq!(
-        wait(storage.commit(&account, &batch)).unwrap(),
-        Committed::Applied
-    );
 }
 
 fn arrived(device: &Device) -> Vec<IncomingMessage> {

@@ -18,13 +18,18 @@ fn settings(policy: impl TrustPolicy + 'static) -> Settings {
 }
 
 /// A device whose trust is not managed automatically yet.
-fn open_before(server: &Server) -> Device {
+pub(super) fn open_before(server: &Server) -> Device {
     let storage = Arc::new(Metered::new(MemoryStorage::new()));
     open_with(server, settings(BlindTrustBeforeVerification), "A1", storage)
 }
 
 /// Opens a device again, with another policy.
-fn reopen(server: &Server, device: Device, name: &str, policy: impl TrustPolicy + 'static) -> Device {
+pub(super) fn reopen(
+    server: &Server,
+    device: Device,
+    name: &str,
+    policy: impl TrustPolicy + 'static,
+) -> Device {
     let storage = Arc::clone(device.client.storage());
     drop(device);
     open_with(server, settings(policy), name, storage)

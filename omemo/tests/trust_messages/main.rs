@@ -9,9 +9,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/damage.rs"]
+mod damage;
 
 mod clock;
 mod conversation;
+mod damaged;
 mod earlier;
 mod held;
 mod receiving;

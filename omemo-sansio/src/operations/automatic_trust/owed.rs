@@ -10,7 +10,7 @@ use crate::operations::own_account;
 use crate::records::{Contact, OwedTrust, Verdict, place};
 use crate::settings::Settings;
 use crate::trust::{AutomaticLevels, KeyIdentifier, KeyOwner, MAX_TRUST_STATEMENTS, TrustMessage};
-use crate::{BareJid, Namespace};
+use crate::{BareJid, Error, Namespace};
 
 /// The trust messages that are owed, and what they stand for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,8 +50,11 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
     view.settle()?;
     let mut contacts = BTreeMap::new();
     for jid in concerned {
-        let contact = view.read::<Contact>(&place::contact(&jid)?)?.unwrap_or_default();
-        contacts.insert(jid, contact);
+        match view.read::<Contact>(&place::contact(&jid)?) {
+            // The others are told all the same; what there is to say of this one stays owed.
+            Err(Stop::Fail(Error::Corrupt { .. })) if jid != settings.jid => {}
+            contact => drop(contacts.insert(jid, contact?.unwrap_or_default())),
+        }
     }
     let authenticated = contacts
         .iter()
@@ -61,7 +64,9 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
         authenticated: authenticated.collect(),
     };
     let mut sayings = BTreeMap::new();
-    for (jid, key) in owed.decisions.keys() {
+    let mut decisions = owed.decisions.clone();
+    decisions.retain(|(jid, _), _| contacts.contains_key(jid));
+    for (jid, key) in decisions.keys() {
         // What was decided may have been taken back where another policy is in use.
         let level = contacts.get(jid).and_then(|contact| contact.trust.get(key));
         if let Some(verdict) = verdict(&levels, level) {
@@ -70,7 +75,7 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
     }
     Ok(OwedTrustMessages {
         messages: sayings.into_iter().flat_map(messages).collect(),
-        decisions: owed.decisions.clone(),
+        decisions,
     })
 }
 

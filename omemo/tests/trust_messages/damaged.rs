@@ -1,0 +1,56 @@
+//! Contacts whose records are damaged: the others are told all the same.
+
+use omemo::trust::BlindTrustBeforeVerification;
+
+use super::damage::{damage, overwrite};
+use super::earlier::{open_before, reopen};
+use super::*;
+
+/// Who is owed that an own key is distrusted.
+fn told_of(a1: &Device, own: u8) -> BTreeSet<String> {
+    let told = told(a1).into_iter();
+    told.filter_map(|(to, of, key, _)| (of == ALICE && key == own && to != ALICE).then_some(to))
+        .collect()
+}
+
+#[test]
+fn contacts_are_told_though_what_is_known_of_another_is_damaged() {
+    let a1 = alice();
+    for of in [BOB, CAROL] {
+        authenticate(&a1, of, key(21));
+    }
+    authenticate(&a1, ALICE, key(12));
+    settle_debts(&a1);
+    distrust(&a1, BOB, key(22));
+    distrust(&a1, ALICE, key(13));
+    let former = damage(a1.client.storage(), ALICE, BOB);
+    assert_eq!(told_of(&a1, 13), [CAROL.to_owned()].into());
+    wait(a1.client.trust_messages_sent(owed(&a1))).unwrap();
+    overwrite(a1.client.storage(), ALICE, BOB, |_| former.as_bytes().to_vec());
+    assert_eq!(
+        told(&a1),
+        expected(&[(ALICE, BOB, 22, false)]),
+        "what was not told is owed"
+    );
+}
+
+#[test]
+fn accounts_are_looked_over_until_none_is_damaged() {
+    let server = Server::new();
+    let a1 = open_before(&server);
+    for of in [BOB, CAROL] {
+        authenticate(&a1, of, key(21));
+    }
+    damage(a1.client.storage(), ALICE, BOB);
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    distrust(&a1, ALICE, key(13));
+    assert_eq!(told_of(&a1, 13), [CAROL.to_owned()].into());
+    let a1 = reopen(&server, a1, "other", BlindTrustBeforeVerification);
+    wait(a1.client.purge_contact(jid(BOB))).unwrap();
+    a1.counts();
+    let a1 = reopen(&server, a1, "once more", AutomaticTrustManagement);
+    assert!(a1.counts().commits > 0, "they are looked over again");
+    let a1 = reopen(&server, a1, "and again", AutomaticTrustManagement);
+    let counts = a1.counts();
+    assert_eq!((counts.loads, counts.commits), (1, 0), "{counts:?}");
+}
