@@ -109,7 +109,10 @@ impl SqliteStorage {
     /// # Errors
     ///
     /// [`StorageError`] if the file cannot be opened, is not a database, is locked for too long, was written by a newer
-    /// version, has settings that keep commits from being durable, or [is not what was last in use](crate#copies).
+    /// version, has settings that keep commits from being durable, or [is not what was last in use](crate#copies). Where
+    /// tables are made, brought to this version, or a mark is to be written: if the disk is full
+    /// ([`Full`](omemo_storage::ErrorKind::Full)), or the database or its directory is read-only
+    /// ([`Misconfigured`](omemo_storage::ErrorKind::Misconfigured)).
     pub async fn open(location: impl AsRef<Path>) -> Result<Self, StorageError> {
         SqliteOptions::new(location)?.open().await
     }
