@@ -274,8 +274,12 @@ impl<S: Storage, N: Network> Client<S, N> {
             .await
     }
 
-    /// Rotates signed pre keys, refills pre keys, drops what has expired and empties the outbox. Says when it wants to
-    /// be called again.
+    /// Rotates signed pre keys, refills pre keys and empties the outbox. Says when it wants to be called again.
+    ///
+    /// It drops signed pre keys that were replaced, once their time is over; catch-ups that nobody has ended within a day, and
+    /// with the last of them the pre keys that were hidden meanwhile; and from the outbox what nobody can meet. It does not look
+    /// for archived sessions: those that have expired are never used, and go when the next of their device is archived or
+    /// taken up again.
     ///
     /// # Errors
     ///
