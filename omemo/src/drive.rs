@@ -1,26 +1,21 @@
-//! The loop that drives an operation: perform its effects, answer them, advance.
+//! The loop that drives an operation: have its effects performed and answered, advance.
 
 use std::collections::BTreeSet;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_lock::MutexGuard;
 use event_listener::Event;
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use omemo_sansio::engine::{DownloadBundle, Effect, ForeignReply, Load, Operation, Reply, Step, Store};
-use omemo_sansio::{
-    Account, BareJid, Bundle, CatchUp, Error, MAX_FORGOTTEN, MAX_LOOKED_OVER, Namespace, NetworkError,
-    contact_of,
-};
-use omemo_storage::{AccountId, Committed, ErrorKind, Page, Storage, StorageError};
+use omemo_sansio::engine::{Effect, Operation, Step};
+use omemo_sansio::{Account, BareJid, CatchUp, Error, MAX_FORGOTTEN, MAX_LOOKED_OVER, Namespace, contact_of};
+use omemo_storage::{AccountId, ErrorKind, Page, Storage, StorageError};
 use rand_core::{CryptoRng, Rng};
 
 use crate::commits::{Alone, Commits};
 use crate::network::{Network, TrustPrompt};
 use crate::parked::{Held, Parked, Request};
 use crate::patience::Pause;
+use crate::perform::Trouble;
 use crate::time::{Clock, Timer};
 use crate::unclaimed::Unclaimed;
 
@@ -33,9 +28,6 @@ const RESEND_FOR: u64 = 300;
 
 /// How many records are listed at a time.
 const LISTED: usize = 1_000;
-
-/// How many effects of one step are performed at a time.
-const CONCURRENT: usize = 32;
 
 /// What the calls of a client share.
 pub(crate) struct Driver<S, N> {
@@ -61,31 +53,6 @@ pub(crate) struct Driver<S, N> {
     pub(crate) ending: async_lock::Mutex<()>,
     /// Told when something was put in the outbox.
     pub(crate) outbox: Event,
-}
-
-/// How an effect ended, ready to be handed to its operation.
-type Answer<T> = Box<dyn FnOnce(&mut Operation<T>) -> Result<(), ForeignReply> + Send>;
-
-/// An effect that is being performed.
-/// Bundles are downloaded together, so there may be several answers.
-type Performing<'a, T> = Pin<Box<dyn Future<Output = Vec<Answer<T>>> + Send + 'a>>;
-
-/// What makes the driver wait, or give up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trouble {
-    Conflict,
-    OutcomeUnknown,
-}
-
-/// Waits for a future, and drops something that is not needed any more once the future is at work.
-async fn drop_while_waiting<F: Future>(future: F, leftovers: impl Sized) -> F::Output {
-    let (mut future, mut leftovers) = (pin!(future), Some(leftovers));
-    poll_fn(|context| {
-        let polled = future.as_mut().poll(context);
-        drop(leftovers.take());
-        polled
-    })
-    .await
 }
 
 impl<S: Storage, N: Network> Driver<S, N> {
@@ -249,153 +216,9 @@ impl<S: Storage, N: Network> Driver<S, N> {
         };
         timer.sleep(pause.length(random)).await;
     }
-
-    /// Performs the effects of a step at once and answers each as soon as it has ended.
-    async fn perform<T: Send + 'static>(
-        &self,
-        operation: &mut Operation<T>,
-        effects: Vec<Effect>,
-        commits: &mut impl Commits<S, T>,
-    ) -> Option<Trouble> {
-        let effects = match <[Effect; 1]>::try_from(effects) {
-            // A commit is waited for alone.
-            Ok([Effect::Store(store, reply)]) => return self.store(operation, store, reply, commits).await,
-            Ok([Effect::Load(load, reply)]) => return self.load(operation, load, reply).await,
-            Ok([other]) => Vec::from([other]),
-            Err(several) => several,
-        };
-        let mut waiting = self.performances(effects).into_iter();
-        let mut running: FuturesUnordered<Performing<'_, T>> = waiting.by_ref().take(CONCURRENT).collect();
-        while let Some(answers) = running.next().await {
-            for answer in answers {
-                if answer(operation).is_err() {
-                    tracing::warn!("an effect was answered that the operation does not wait for");
-                }
-            }
-            running.extend(waiting.next());
-        }
-        None
-    }
-
-    /// A future for each effect; bundles are downloaded by one call.
-    fn performances<T: Send + 'static>(&self, effects: Vec<Effect>) -> Vec<Performing<'_, T>> {
-        let mut performances: Vec<Performing<'_, T>> = Vec::new();
-        let mut bundles = Vec::new();
-        for effect in effects {
-            performances.push(match effect {
-                Effect::DownloadBundle(wanted, reply) => {
-                    bundles.push((wanted, reply));
-                    continue;
-                }
-                Effect::Load(load, reply) => {
-                    answer(
-                        reply,
-                        async move { self.storage.load(&self.id, &load.query).await },
-                    )
-                }
-                Effect::Store(store, reply) => {
-                    answer(
-                        reply,
-                        async move { self.storage.commit(&self.id, &store.batch).await },
-                    )
-                }
-                Effect::UploadBundle(upload, reply) => {
-                    answer(reply, async move { self.network.upload_bundle(&upload).await })
-                }
-                Effect::DeleteBundle(deletion, reply) => {
-                    answer(reply, async move { self.network.delete_bundle(&deletion).await })
-                }
-                Effect::DownloadDeviceList(wanted, reply) => {
-                    answer(
-                        reply,
-                        async move { self.network.download_device_list(&wanted).await },
-                    )
-                }
-                Effect::UploadDeviceList(upload, reply) => {
-                    answer(
-                        reply,
-                        async move { self.network.upload_device_list(&upload).await },
-                    )
-                }
-                Effect::SendMessage(message, reply) => {
-                    answer(reply, async move { self.network.send_message(&message).await })
-                }
-                Effect::AskTrust(question, reply) => {
-                    answer(reply, async move { self.prompt.ask(&question).await })
-                }
-            });
-        }
-        if !bundles.is_empty() {
-            performances.push(Box::pin(self.download_bundles(bundles)));
-        }
-        performances
-    }
-
-    async fn store<T>(
-        &self,
-        operation: &mut Operation<T>,
-        store: Store,
-        reply: Reply<Store>,
-        commits: &mut impl Commits<S, T>,
-    ) -> Option<Trouble> {
-        tracing::trace!(commit = ?store.batch.id(), writes = store.batch.writes(), "committing");
-        let leftovers = operation.take_leftovers();
-        let commit = commits.commit(&self.storage, &self.id, &store.batch, operation.outcome());
-        let outcome = drop_while_waiting(commit, leftovers).await;
-        let (failed, conflict) = (outcome.is_err(), matches!(outcome, Ok(Committed::Conflict)));
-        if operation.fulfil(reply, outcome).is_err() {
-            tracing::warn!("a commit was answered that the operation does not wait for");
-        }
-        if failed && operation.is_committing() {
-            tracing::warn!(commit = ?store.batch.id(), "the outcome of a commit is unknown");
-            return Some(Trouble::OutcomeUnknown);
-        }
-        conflict.then_some(Trouble::Conflict)
-    }
-
-    /// Loads what an operation needs, or what tells whether its commit was applied: then a failure is no end.
-    async fn load<T>(&self, operation: &mut Operation<T>, load: Load, reply: Reply<Load>) -> Option<Trouble> {
-        let outcome = self.storage.load(&self.id, &load.query).await;
-        let failed = outcome.is_err();
-        if operation.fulfil(reply, outcome).is_err() {
-            tracing::warn!("a load was answered that the operation does not wait for");
-        }
-        (failed && operation.is_committing()).then_some(Trouble::OutcomeUnknown)
-    }
-
-    async fn download_bundles<T: 'static>(
-        &self,
-        wanted: Vec<(DownloadBundle, Reply<DownloadBundle>)>,
-    ) -> Vec<Answer<T>> {
-        let (wanted, replies): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
-        let mut outcomes = self.network.download_bundles(&wanted).await.into_iter();
-        let answers = replies.into_iter().map(|reply| {
-            let outcome: Result<Option<Bundle>, NetworkError> = outcomes
-                .next()
-                .unwrap_or_else(|| Err(NetworkError::new("the network gave no answer for a bundle")));
-            Box::new(move |operation: &mut Operation<T>| operation.fulfil(reply, outcome)) as Answer<T>
-        });
-        answers.collect()
-    }
 }
 
 /// Whether performing the effect may take as long as the network or a person likes.
 fn reaches_outside(effect: &Effect) -> bool {
     !matches!(effect, Effect::Load(..) | Effect::Store(..))
-}
-
-/// Performs one effect and makes the answer to it.
-fn answer<'a, T: 'static, R>(
-    reply: Reply<R>,
-    outcome: impl Future<Output = R::Outcome> + Send + 'a,
-) -> Performing<'a, T>
-where
-    R: omemo_sansio::engine::Request + 'static,
-    R::Outcome: Send,
-{
-    Box::pin(async move {
-        let outcome = outcome.await;
-        let answer: Answer<T> = Box::new(move |operation| operation.fulfil(reply, outcome));
-        vec![answer]
-    })
 }

@@ -49,6 +49,7 @@ mod manage;
 mod network;
 mod parked;
 mod patience;
+mod perform;
 mod time;
 mod trust_messages;
 mod unclaimed;
