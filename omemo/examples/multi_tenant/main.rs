@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --release -p omemo --example multi_tenant -- postgres://user@host/database
 //! cargo run --release -p omemo --example multi_tenant -- redis://host --accounts 1000 --seconds 20
+//! cargo run --release -p omemo --example multi_tenant -- redis-cluster://host --wait-for-replicas 1
 //! ```
 //!
 //! First each process opens its share of the accounts, in pairs that get to know each other. Then they serve: a task takes

@@ -2,11 +2,11 @@
 
 use crate::Failure;
 
-const USAGE: &str = "usage: multi_tenant URL [--accounts N] [--processes N] [--tasks N] [--seconds N]";
+const USAGE: &str = "usage: multi_tenant URL [--accounts N] [--processes N] [--tasks N] [--seconds N] [--wait-for-replicas N]";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// Of the storage: `postgres://..` or `redis://..`.
+    /// Of the storage: `postgres://..`, `redis://..`, `redis-sentinel://..` or `redis-cluster://..`.
     pub(crate) url: String,
     pub(crate) accounts: u64,
     pub(crate) processes: u64,
@@ -14,6 +14,8 @@ pub(crate) struct Options {
     pub(crate) tasks: u64,
     /// How long messages are sent.
     pub(crate) seconds: u64,
+    /// How many replicas each primary of Redis has; 0 if it has none.
+    pub(crate) replicas: usize,
     pub(crate) role: Role,
 }
 
@@ -33,6 +35,7 @@ impl Options {
             processes: 2,
             tasks: 4,
             seconds: 10,
+            replicas: 0,
             role: Role::Parent,
         };
         while let Some(name) = arguments.next() {
@@ -42,6 +45,7 @@ impl Options {
                 "--processes" => options.processes = value.parse()?,
                 "--tasks" => options.tasks = value.parse()?,
                 "--seconds" => options.seconds = value.parse()?,
+                "--wait-for-replicas" => options.replicas = value.parse()?,
                 "--role" => options.role = Role::named(&value)?,
                 _ => return Err(USAGE.into()),
             }
@@ -59,6 +63,7 @@ impl Options {
             ("--accounts", self.accounts),
             ("--processes", self.processes),
             ("--tasks", self.tasks),
+            ("--wait-for-replicas", self.replicas as u64),
         ] {
             arguments.extend([name.to_owned(), value.to_string()]);
         }

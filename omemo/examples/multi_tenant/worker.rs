@@ -9,7 +9,7 @@ use omemo::local::{Connection, Server};
 use omemo::{BareJid, Client, Content, EncryptRequest, IncomingMessage, Namespace, Settings, Timer};
 use omemo_storage::AnyStorage;
 use omemo_storage_postgres::PostgresStorage;
-use omemo_storage_redis::RedisStorage;
+use omemo_storage_redis::RedisOptions;
 use rand_core::Rng;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -30,9 +30,14 @@ struct Worker {
     read: AtomicU64,
 }
 
-async fn open_storage(url: &str) -> Result<Shared, Failure> {
+/// How long the replicas of a primary may take to have a commit, until its outcome is taken for unknown.
+const REPLICAS_MAY_TAKE: Duration = Duration::from_secs(2);
+
+async fn open_storage(options: &Options) -> Result<Shared, Failure> {
+    let url = &options.url;
     let storage = if url.starts_with("redis") {
-        AnyStorage::new(RedisStorage::open(url).await?)
+        let redis = RedisOptions::new(url)?.wait_for_replicas(options.replicas, REPLICAS_MAY_TAKE);
+        AnyStorage::new(redis.open().await?)
     } else {
         AnyStorage::new(PostgresStorage::open(url).await?)
     };
@@ -75,7 +80,7 @@ async fn message(from: &Tenant, [sender, recipient]: [&BareJid; 2], to: &Tenant)
 
 /// Opens every pair of this share; those that are open already stay as they are.
 pub(crate) async fn open_accounts(options: &Options, share: u64) -> Result<(), Failure> {
-    let storage = open_storage(&options.url).await?;
+    let storage = open_storage(options).await?;
     let pairs = options.accounts / 2;
     let step = options.processes * options.tasks;
     let tasks = (0..options.tasks).map(|task| {
@@ -107,7 +112,7 @@ pub(crate) async fn serve(options: &Options) -> Result<(), Failure> {
     let metrics = Metrics::default();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(metrics.clone()))?;
     let worker = Arc::new(Worker {
-        storage: open_storage(&options.url).await?,
+        storage: open_storage(options).await?,
         pairs: options.accounts / 2,
         is_stopped: AtomicBool::new(false),
         written: AtomicU64::new(0),
