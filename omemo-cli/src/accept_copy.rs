@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::inspect::accounts;
 use crate::master_key::Unsealing;
 use crate::offline::Offline;
+use crate::server_options::ServerOptions;
 use crate::storage_url::{Durability, Place, about, accept_copy, existing, is_seen_to_be_copied};
 use crate::text::{counted, shown};
 
@@ -20,6 +21,8 @@ use crate::text::{counted, shown};
 pub(crate) struct Copy {
     /// The storage: sqlite:PATH, postgres://HOST/DATABASE or redis://HOST
     url: String,
+    #[command(flatten)]
+    server: ServerOptions,
     #[command(flatten)]
     unsealing: Unsealing,
     /// It was moved as a whole, and nothing has used the original since: accept it as it is. For SQLite alone
@@ -37,7 +40,7 @@ pub(crate) struct Copy {
 /// is still refused.
 pub(crate) fn run(copy: &Copy, out: &mut impl Write) -> Result<(), Failure> {
     let url = &copy.url;
-    let place = Place::of(url)?;
+    let place = Place::of(url, &copy.server)?;
     if let Place::Sqlite(path) = place {
         existing(path)?;
         if !copy.yes && !is_seen_to_be_copied(path)? {

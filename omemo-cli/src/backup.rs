@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::fingerprint::contacts;
 use crate::master_key::Unsealing;
 use crate::offline::look;
+use crate::server_options::ServerOptions;
 use crate::storage_url::to_read;
 use crate::text::counted;
 
@@ -26,12 +27,14 @@ pub(crate) struct Wanted {
     /// The file, which must be new. It holds the private identity key
     file: PathBuf,
     #[command(flatten)]
+    server: ServerOptions,
+    #[command(flatten)]
     unsealing: Unsealing,
 }
 
 /// Writes the backup.
 pub(crate) fn run(wanted: &Wanted, out: &mut impl Write) -> Result<(), Failure> {
-    let storage = to_read(&wanted.url, &wanted.unsealing)?;
+    let storage = to_read(&wanted.url, &wanted.server, &wanted.unsealing)?;
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", wanted.account));
     let jid = BareJid::new(&wanted.account).map_err(|error| usage(&error))?;
     let account = AccountId::new(&wanted.account).map_err(|error| usage(&error))?;

@@ -13,6 +13,7 @@ use omemo_storage::{AnyStorage, Cached, ErrorKind, Keyring, Sealed, StorageError
 
 use crate::failure::Failure;
 use crate::master_key::Unsealing;
+use crate::server_options::ServerOptions;
 use crate::storage_url::{Durability, Place, about};
 
 /// Which storage, and what is around it.
@@ -20,6 +21,8 @@ use crate::storage_url::{Durability, Place, about};
 pub(crate) struct Subject {
     /// The storage: sqlite:PATH, postgres://HOST/DATABASE or redis://HOST. Accounts with random names are written and removed
     url: String,
+    #[command(flatten)]
+    server: ServerOptions,
     #[command(flatten)]
     sealing: Unsealing,
     /// Put a cache before every handle
@@ -36,7 +39,7 @@ pub(crate) struct Subject {
 /// Runs the suite. Prints a line for each behaviour as it ends, and the total.
 pub(crate) fn run(subject: Subject, out: &mut impl Write) -> Result<(), Failure> {
     let keyring = subject.sealing.keyring()?;
-    Place::of(&subject.url)?;
+    Place::of(&subject.url, &subject.server)?;
     let handles = Handles { subject, keyring };
     // What cannot be opened at all is one failure, not one of each behaviour.
     let storage = wait(handles.open()).map_err(|error| about(&handles.subject.url, error))?;
@@ -77,7 +80,7 @@ impl Factory for Handles {
     type Storage = AnyStorage;
 
     async fn open(&self) -> Result<AnyStorage, StorageError> {
-        let place = Place::of(&self.subject.url)
+        let place = Place::of(&self.subject.url, &self.subject.server)
             .map_err(|failure| StorageError::new(ErrorKind::Misconfigured, failure.to_string()))?;
         let durability = Durability::waived_if(self.subject.allow_volatile);
         let mut storage = place.open(durability).await?;
@@ -105,6 +108,7 @@ impl Factory for Handles {
         writer.args(["conformance", "--write"]);
         let Subject {
             url,
+            server,
             sealing: _,
             cached,
             allow_volatile,
@@ -115,6 +119,7 @@ impl Factory for Handles {
                 writer.arg(flag);
             }
         }
+        server.pass_on(&mut writer);
         self.subject.sealing.pass_on(&mut writer);
         writer.arg(url);
         writer

@@ -12,13 +12,12 @@ use omemo_storage::{AccountId, AnyStorage, ErrorKind, Query, RecordInfo, Snapsho
 
 use crate::failure::Failure;
 use crate::inspect::{accounts, records};
-use crate::master_key::Unsealing;
-use crate::storage_url::{to_read, without_secrets};
+use crate::storage_url::{Source, without_secrets};
 use crate::text::{counted, shown};
 
-/// Says what is wrong in the storage at `url`; fails if anything is.
-pub(crate) fn run(url: &str, unsealing: &Unsealing, out: &mut impl Write) -> Result<(), Failure> {
-    let storage = to_read(url, unsealing)?;
+/// Says what is wrong in the storage; fails if anything is.
+pub(crate) fn run(source: &Source, out: &mut impl Write) -> Result<(), Failure> {
+    let storage = source.open()?;
     let accounts = accounts(&storage)?;
     let (mut looked_at, mut found) = (0, 0);
     for account in &accounts {
@@ -35,7 +34,7 @@ pub(crate) fn run(url: &str, unsealing: &Unsealing, out: &mut impl Write) -> Res
         0 => Ok(()),
         found => Err(Failure::new(format!(
             "{}: {}",
-            without_secrets(url),
+            without_secrets(&source.url),
             counted(found, "finding")
         ))),
     }

@@ -11,9 +11,8 @@ use omemo_verify::{VerificationUri, groups, qr};
 
 use crate::failure::Failure;
 use crate::inspect::{accounts, records};
-use crate::master_key::Unsealing;
 use crate::offline::{Onlooker, look};
-use crate::storage_url::{to_read, without_secrets};
+use crate::storage_url::{Source, without_secrets};
 use crate::text::shown;
 
 /// What stands before the JID in the name of the partition that holds what is known of a contact.
@@ -33,16 +32,15 @@ pub(crate) struct Form {
     qr: bool,
 }
 
-/// Shows the fingerprints in the storage at `url`: of one account, or of all.
+/// Shows the fingerprints in the storage: of one account, or of all.
 pub(crate) fn run(
-    url: &str,
-    unsealing: &Unsealing,
+    source: &Source,
     only: Option<&str>,
     form: &Form,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let storage = to_read(url, unsealing)?;
-    let url = without_secrets(url);
+    let storage = source.open()?;
+    let url = without_secrets(&source.url);
     let mut accounts = accounts(&storage)?;
     if let Some(only) = only {
         accounts.retain(|account| account.as_str() == only);

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::master_key::Unsealing;
 use crate::offline::Offline;
+use crate::server_options::ServerOptions;
 use crate::storage_url::{Durability, Place, about, to_read};
 use crate::text::{counted, shown};
 
@@ -39,6 +40,8 @@ pub(crate) struct Move {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    server: ServerOptions,
+    #[command(flatten)]
     unsealing: Unsealing,
     /// Accept a server that may forget what was written
     #[arg(long)]
@@ -57,14 +60,14 @@ enum Format {
 /// Takes the account over, or says what would be taken over.
 pub(crate) fn run(wanted: &Move, out: &mut impl Write) -> Result<(), Failure> {
     let reading = read(wanted)?;
-    let place = Place::of(&wanted.url)?;
+    let place = Place::of(&wanted.url, &wanted.server)?;
     let settings = Settings::new(reading.jid.clone());
     for left_behind in &reading.left_behind {
         writeln!(out, "left behind: {}", shown(&left_behind.to_string()))?;
     }
     if wanted.dry_run {
         if place.exists() {
-            let storage = to_read(&wanted.url, &wanted.unsealing)?;
+            let storage = to_read(&wanted.url, &wanted.server, &wanted.unsealing)?;
             refuse_present(&storage, &reading.jid, &wanted.url)?;
         }
         // Everything but the writing: the same operation, on a storage that is thrown away.

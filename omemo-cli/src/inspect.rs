@@ -6,8 +6,7 @@ use omemo_storage::blocking::Storage;
 use omemo_storage::{AccountId, AnyStorage, Cursor, Page, RecordInfo, StorageError};
 
 use crate::failure::Failure;
-use crate::master_key::Unsealing;
-use crate::storage_url::to_read;
+use crate::storage_url::Source;
 use crate::text::{counted, grouped, shown};
 
 /// How many entries are asked for at a time.
@@ -16,9 +15,9 @@ const PAGE: usize = 500;
 /// How much of a revision is shown: four bytes are enough to see that a record has changed.
 const REVISION: usize = 4;
 
-/// Lists what the storage at `url` holds.
-pub(crate) fn run(url: &str, unsealing: &Unsealing, out: &mut impl Write) -> Result<(), Failure> {
-    let storage = to_read(url, unsealing)?;
+/// Lists what the storage holds.
+pub(crate) fn run(source: &Source, out: &mut impl Write) -> Result<(), Failure> {
+    let storage = source.open()?;
     let mut total = Total::default();
     for account in accounts(&storage)? {
         let records = records(&storage, &account)?;

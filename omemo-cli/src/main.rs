@@ -12,6 +12,7 @@ mod inspect;
 mod master_key;
 mod offline;
 mod rekey;
+mod server_options;
 mod storage_url;
 mod text;
 mod vectors;
@@ -27,8 +28,8 @@ use backup::Wanted;
 use conformance::Subject;
 use fingerprint::Form;
 use import::Move;
-use master_key::Unsealing;
 use rekey::Rotation;
+use storage_url::Source;
 
 /// OMEMO end-to-end encryption for XMPP, from the command line.
 #[derive(Parser)]
@@ -48,17 +49,13 @@ enum Command {
     },
     /// List what a storage holds: names, revisions and sizes, never a value
     Inspect {
-        /// The storage: sqlite:PATH, postgres://HOST/DATABASE or redis://HOST
-        url: String,
         #[command(flatten)]
-        unsealing: Unsealing,
+        source: Source,
     },
     /// Show the fingerprints that a storage knows, and how far they are trusted
     Fingerprint {
-        /// The storage: sqlite:PATH, postgres://HOST/DATABASE or redis://HOST
-        url: String,
         #[command(flatten)]
-        unsealing: Unsealing,
+        source: Source,
         /// Only this account
         #[arg(long, value_name = "JID")]
         account: Option<String>,
@@ -68,10 +65,8 @@ enum Command {
     /// Look whether all that a storage holds can be read and fits together: a line for each finding, with advice. Nothing is
     /// changed. What clients change meanwhile may look wrong
     Doctor {
-        /// The storage: sqlite:PATH, postgres://HOST/DATABASE or redis://HOST
-        url: String,
         #[command(flatten)]
-        unsealing: Unsealing,
+        source: Source,
     },
     /// Take over an account from the storage of another implementation: all of it, or nothing. The source is not changed
     Import(Move),
@@ -98,14 +93,13 @@ fn main() -> ExitCode {
     let out = &mut io::stdout().lock();
     let done = match Arguments::parse().command {
         Command::Demo { dir } => demo::run(dir.as_deref(), out),
-        Command::Inspect { url, unsealing } => inspect::run(&url, &unsealing, out),
+        Command::Inspect { source } => inspect::run(&source, out),
         Command::Fingerprint {
-            url,
-            unsealing,
+            source,
             account,
             form,
-        } => fingerprint::run(&url, &unsealing, account.as_deref(), &form, out),
-        Command::Doctor { url, unsealing } => doctor::run(&url, &unsealing, out),
+        } => fingerprint::run(&source, account.as_deref(), &form, out),
+        Command::Doctor { source } => doctor::run(&source, out),
         Command::Import(import) => import::run(&import, out),
         Command::Backup(wanted) => backup::run(&wanted, out),
         Command::Rekey(rotation) => rekey::run(&rotation, out),

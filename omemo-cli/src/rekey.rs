@@ -9,6 +9,7 @@ use omemo_storage::{Keyring, MasterKey, Sealed};
 
 use crate::failure::Failure;
 use crate::master_key::{Unsealing, read};
+use crate::server_options::ServerOptions;
 use crate::storage_url::{Durability, Place, about, existing, without_secrets};
 use crate::text::counted;
 
@@ -17,6 +18,8 @@ use crate::text::counted;
 pub(crate) struct Rotation {
     /// The storage: sqlite:PATH, postgres://HOST/DATABASE or redis://HOST
     url: String,
+    #[command(flatten)]
+    server: ServerOptions,
     #[command(flatten)]
     old: Unsealing,
     /// The file with the new master key
@@ -31,7 +34,7 @@ pub(crate) struct Rotation {
 pub(crate) fn run(rotation: &Rotation, out: &mut impl Write) -> Result<(), Failure> {
     let keyring = keyring(&rotation.old, &rotation.new_key_file)?;
     let url = &rotation.url;
-    let place = Place::of(url)?;
+    let place = Place::of(url, &rotation.server)?;
     if let Place::Sqlite(path) = place {
         existing(path)?;
     }

@@ -2,21 +2,43 @@
 
 use std::path::Path;
 
+use clap::Args;
 use omemo_storage::{AnyStorage, ErrorKind, StorageError, blocking::wait};
-use omemo_storage_postgres::PostgresOptions;
-use omemo_storage_redis::RedisOptions;
 use omemo_storage_sqlite::{SqliteOptions, SqliteStorage};
 
 use crate::failure::Failure;
 use crate::master_key::Unsealing;
+use crate::server_options::ServerOptions;
 
 /// What the URLs look like, for people.
 pub(crate) const URLS: &str = "sqlite:PATH, postgres://HOST/DATABASE or redis://HOST";
 
+/// A storage that is looked at.
+#[derive(Args, Debug)]
+pub(crate) struct Source {
+    /// The storage: sqlite:PATH, postgres://HOST/DATABASE or redis://HOST
+    pub(crate) url: String,
+    #[command(flatten)]
+    server: ServerOptions,
+    #[command(flatten)]
+    unsealing: Unsealing,
+}
+
+impl Source {
+    /// See [`to_read`].
+    pub(crate) fn open(&self) -> Result<AnyStorage, Failure> {
+        to_read(&self.url, &self.server, &self.unsealing)
+    }
+}
+
 /// Opens the storage at a URL for reading, and unseals it if a master key was given. A file that is not there is not
 /// created, and nothing is changed, except that a database in PostgreSQL without tables gets them.
-pub(crate) fn to_read(url: &str, unsealing: &Unsealing) -> Result<AnyStorage, Failure> {
-    let storage = match Place::of(url)? {
+pub(crate) fn to_read(
+    url: &str,
+    options: &ServerOptions,
+    unsealing: &Unsealing,
+) -> Result<AnyStorage, Failure> {
+    let storage = match Place::of(url, options)? {
         Place::Sqlite(path) => sqlite_to_read(path).map(AnyStorage::new)?,
         // A look needs no promise that what is written stays.
         Place::Server(server) => wait(server.open(Durability::Waived)).map_err(|error| about(url, error))?,
@@ -48,19 +70,28 @@ pub(crate) enum Place<'a> {
     Server(Server<'a>),
 }
 
-/// A server, by its whole URL.
+/// A server, by its whole URL and what else it is to be told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Server<'a> {
-    Postgres(&'a str),
-    Redis(&'a str),
+    Postgres(&'a str, &'a ServerOptions),
+    Redis(&'a str, &'a ServerOptions),
 }
 
 impl<'a> Place<'a> {
-    pub(crate) fn of(url: &'a str) -> Result<Self, Failure> {
+    pub(crate) fn of(url: &'a str, options: &'a ServerOptions) -> Result<Self, Failure> {
+        let place = Self::at(url, options)?;
+        options.check(
+            matches!(place, Self::Server(Server::Redis(..))),
+            matches!(place, Self::Server(Server::Postgres(..))),
+        )?;
+        Ok(place)
+    }
+
+    fn at(url: &'a str, options: &'a ServerOptions) -> Result<Self, Failure> {
         match url.split_once(':') {
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path))),
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Server(Server::Postgres(url))),
-            Some((scheme, _)) if scheme.starts_with("redis") => Ok(Self::Server(Server::Redis(url))),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Server(Server::Postgres(url, options))),
+            Some((scheme, _)) if scheme.starts_with("redis") => Ok(Self::Server(Server::Redis(url, options))),
             Some(("memory", _)) => Err(Failure::Usage(format!(
                 "memory: is empty in every new process, there is nothing to see; try {URLS}"
             ))),
@@ -134,16 +165,16 @@ pub(crate) fn accept_copy(path: &str) -> Result<(), Failure> {
 impl Server<'_> {
     async fn open(self, durability: Durability) -> Result<AnyStorage, StorageError> {
         match self {
-            Self::Postgres(url) => {
-                let options = PostgresOptions::new(url)?;
+            Self::Postgres(url, options) => {
+                let options = options.postgres(url)?;
                 let options = match durability {
                     Durability::Required => options,
                     Durability::Waived => options.allow_volatile(),
                 };
                 options.open().await.map(AnyStorage::new)
             }
-            Self::Redis(url) => {
-                let options = RedisOptions::new(url)?;
+            Self::Redis(url, options) => {
+                let options = options.redis(url)?;
                 let options = match durability {
                     Durability::Required => options,
                     Durability::Waived => options.allow_volatile(),

@@ -1,0 +1,145 @@
+//! Storages on servers that have to be told more than a URL.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+#[path = "../../omemo-storage-postgres/tests/common/mod.rs"]
+mod postgres;
+#[path = "../../omemo-storage-redis/tests/common/mod.rs"]
+mod redis;
+
+use std::fs;
+use std::time::Duration;
+
+use common::{good, omemo};
+use omemo_storage::blocking::wait;
+use omemo_storage::{MasterKey, Sealed, Storage};
+use omemo_storage_redis::RedisOptions;
+use tempfile::TempDir;
+
+const OLD: u8 = 0x0a;
+const NEW: u8 = 0x0b;
+
+/// Files with both master keys.
+struct Keys {
+    old: String,
+    new: String,
+    _directory: TempDir,
+}
+
+impl Keys {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let [old, new] = [OLD, NEW].map(|byte| {
+            let path = directory.path().join(format!("{byte:02x}"));
+            fs::write(&path, format!("{byte:02x}").repeat(32)).unwrap();
+            path.to_str().unwrap().to_owned()
+        });
+        Self {
+            old,
+            new,
+            _directory: directory,
+        }
+    }
+}
+
+/// Writes a record of an account, sealed by the old key.
+fn fill(storage: impl Storage) {
+    let sealed = Sealed::new(storage, MasterKey::from_bytes([OLD; 32]));
+    wait(redis::put(&sealed, &redis::key("p", "i"), None, "value"));
+}
+
+/// Nobody has to promise less than clients do, to rotate keys there.
+#[test]
+fn a_cluster_with_replicas_is_rekeyed_and_looked_at() {
+    let (cluster, keys) = (redis::cluster::OrdinaryCluster::replicated(), Keys::new());
+    let (url, prefix) = (&cluster.url, format!("omemo-cli-{:x}", redis::random()));
+    let options = RedisOptions::new(url).unwrap().prefix(&prefix);
+    let waiting = options.wait_for_replicas(1, Duration::from_secs(30));
+    let storage = wait(waiting.open()).unwrap();
+    fill(storage.clone());
+
+    let rekey = ["rekey", url, "--key-file", &keys.old, "--new-key-file", &keys.new];
+    let run = omemo(&[&rekey[..], &["--prefix", &prefix]].concat());
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.err.contains("wait_for_replicas"), "{run:?}");
+    let told = ["--prefix", &prefix, "--wait-for-replicas", "1"];
+    let out = good(&[&rekey[..], &told].concat());
+    assert!(out.starts_with("1 account rekeyed, 0 had the new key"), "{out}");
+
+    let out = good(&["inspect", url, "--prefix", &prefix, "--key-file", &keys.new]);
+    assert!(out.starts_with("romeo@montague.lit\n  p\n"), "{out}");
+    wait(storage.purge(&redis::account())).unwrap();
+}
+
+#[test]
+fn a_schema_of_its_own_in_postgresql() {
+    let (schema, keys) = (postgres::Schema::new(), Keys::new());
+    let url = postgres::url();
+    let storage = wait(schema.options().open()).unwrap();
+    fill(storage);
+
+    let told = ["--schema", &schema.name];
+    let rekey = [
+        "rekey",
+        &url,
+        "--key-file",
+        &keys.old,
+        "--new-key-file",
+        &keys.new,
+    ];
+    let out = good(&[&rekey[..], &told].concat());
+    assert!(out.starts_with("1 account rekeyed, 0 had the new key"), "{out}");
+    let out = good(&[&["inspect", &url, "--key-file", &keys.new][..], &told].concat());
+    assert!(out.starts_with("romeo@montague.lit\n  p\n"), "{out}");
+}
+
+/// Of a pooler of transactions it has to be told, also of one that keeps prepared statements.
+#[test]
+fn postgresql_through_pgbouncer() {
+    let (schema, pooler, keys) = (
+        postgres::Schema::new(),
+        postgres::pooler::Pooler::start(),
+        Keys::new(),
+    );
+    fill(wait(schema.options().open()).unwrap());
+
+    let url = pooler.url();
+    let inspect = ["inspect", &url, "--schema", &schema.name, "--key-file", &keys.old];
+    let run = omemo(&inspect);
+    assert_eq!(run.code, 1, "{run:?}");
+    let out = good(&[&inspect[..], &["--pgbouncer"]].concat());
+    assert!(out.starts_with("romeo@montague.lit\n  p\n"), "{out}");
+}
+
+#[test]
+fn options_of_another_storage_are_wrong_usage() {
+    for (url, option, says) in [
+        (
+            "sqlite:omemo.db",
+            &["--schema", "verona"][..],
+            "--schema is for PostgreSQL alone",
+        ),
+        (
+            "redis://host",
+            &["--pgbouncer"],
+            "--pgbouncer is for PostgreSQL alone",
+        ),
+        (
+            "sqlite:omemo.db",
+            &["--prefix", "verona"],
+            "--prefix is for Redis alone",
+        ),
+        (
+            "postgres://host/omemo",
+            &["--wait-for-replicas", "1"],
+            "--wait-for-replicas is for Redis alone",
+        ),
+    ] {
+        for command in ["inspect", "doctor", "fingerprint", "accept-copy", "conformance"] {
+            let run = omemo(&[&[command, url][..], option].concat());
+            assert_eq!((run.code, run.err.lines().count()), (2, 1), "{run:?}");
+            assert!(run.err.contains(says), "{run:?}");
+        }
+    }
+}
