@@ -112,12 +112,15 @@ impl<S: Storage, N: Network> Client<S, N> {
         self.driver.end_overlapping(alone, &request).await?;
         let begin = Arc::clone(&message);
         let decrypted = self.driver.run(request, |account| account.decrypt(begin)).await;
-        self.driver.claim(&message, self.note_owed(decrypted)).await
+        self.driver.note_owed(&message, &decrypted);
+        self.driver.claim(&message, decrypted).await
     }
 
     /// Decrypts a page of an archive, or whatever has piled up: messages from any senders, in their order, by one load and
     /// one commit. Each ends for itself, in the order of the page; one that cannot be decrypted does the others no harm.
-    /// A message that needs an archived session, skipped keys or a device list costs another load for all of them.
+    /// Where a message needs an archived session or skipped keys, one more load fetches those of the next 64 devices of the
+    /// page. Device lists that are lacking are downloaded together; what they make this device forget is one more load for
+    /// all.
     ///
     /// [`IncomingMessage::pages`] cuts any number of messages into pages.
     ///
@@ -137,17 +140,10 @@ impl<S: Storage, N: Network> Client<S, N> {
             .driver
             .run(request, |account| account.decrypt_many(begin))
             .await?;
-        if outcomes.iter().any(owes_something) {
-            self.driver.outbox.notify(usize::MAX);
+        for (message, outcome) in page.iter().zip(&outcomes) {
+            self.driver.note_owed(message, outcome);
         }
         self.driver.claim_page(&page, outcomes).await
-    }
-
-    fn note_owed(&self, decrypted: Result<Decrypted, Error>) -> Result<Decrypted, Error> {
-        if owes_something(&decrypted) {
-            self.driver.outbox.notify(usize::MAX);
-        }
-        decrypted
     }
 
     /// Takes in a device list that was pushed (a PEP event).
@@ -309,18 +305,24 @@ impl<S: Storage, N: Network> Client<S, N> {
     }
 }
 
-/// Whether something was put in the outbox by a message that ended so.
-pub(crate) fn owes_something(decrypted: &Result<Decrypted, Error>) -> bool {
-    match decrypted {
-        Ok(decrypted) => decrypted
-            .as_received()
-            .is_some_and(|received| received.flush_wanted),
-        // A repair, or the own list that this device was missing from.
-        Err(Error::Decrypt(failure)) => {
-            matches!(failure.advice(), Advice::Flush | Advice::TryLater)
-                || matches!(failure, DecryptFailure::TooManySkippedMessageKeys { .. })
+impl<S, N> Driver<S, N> {
+    /// Tells of what was put in the outbox by a message that ended so.
+    pub(crate) fn note_owed(&self, message: &IncomingMessage, decrypted: &Result<Decrypted, Error>) {
+        let is_owed = match decrypted {
+            Ok(decrypted) => decrypted
+                .as_received()
+                .is_some_and(|received| received.flush_wanted),
+            // A repair; or, however a message of the own account has failed, the list that this device was missing from.
+            Err(Error::Decrypt(failure)) => {
+                failure.advice() == Advice::Flush
+                    || matches!(failure, DecryptFailure::TooManySkippedMessageKeys { .. })
+                    || message.sender.as_str() == self.id.as_str()
+            }
+            Err(_) => false,
+        };
+        if is_owed {
+            self.outbox.notify(usize::MAX);
         }
-        Err(_) => false,
     }
 }
 
@@ -413,6 +415,7 @@ impl<S: Transactional, N: Network> Client<S, N> {
                 },
             )
             .await;
-        self.driver.claim(&message, self.note_owed(decrypted)).await
+        self.driver.note_owed(&message, &decrypted);
+        self.driver.claim(&message, decrypted).await
     }
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use omemo_sansio::{Content, Decrypted, DecryptedPage, Error, IncomingMessage};
 use omemo_storage::Storage;
 
-use crate::client::owes_something;
 use crate::drive::Driver;
 use crate::network::Network;
 use crate::parked::Request;
@@ -199,9 +198,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
     }
 
     fn take_in(&self, message: &IncomingMessage, outcome: Result<Decrypted, Error>) -> Result<(), Error> {
-        if owes_something(&outcome) {
-            self.outbox.notify(usize::MAX);
-        }
+        self.note_owed(message, &outcome);
         match outcome {
             Ok(decrypted) => {
                 let _ = self.unclaimed.keep(message, decrypted);

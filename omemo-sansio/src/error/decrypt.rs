@@ -92,3 +92,70 @@ impl DecryptFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::mem::discriminant;
+
+    use super::*;
+    use crate::keys::IdentityKeyPair;
+    use crate::keys::testing::TestRng;
+
+    /// How many variants there are. Does not compile with one more: it belongs into the table then.
+    fn variants(failure: &DecryptFailure) -> usize {
+        match failure {
+            DecryptFailure::SeveralKeys(_)
+            | DecryptFailure::OwnMessage
+            | DecryptFailure::SenderNotFound(_)
+            | DecryptFailure::SenderDistrusted(_)
+            | DecryptFailure::NoSession(_)
+            | DecryptFailure::PublicDataInconsistency(_)
+            | DecryptFailure::PreKeyGone(_)
+            | DecryptFailure::SignedPreKeyGone(_)
+            | DecryptFailure::TooManySkippedMessageKeys { .. }
+            | DecryptFailure::Session(_)
+            | DecryptFailure::Wire(_)
+            | DecryptFailure::Payload(_) => 12,
+        }
+    }
+
+    #[test]
+    fn each_failure_has_its_advice() {
+        let rng = &mut TestRng::new(1);
+        let [known, presented] = [(), ()].map(|()| *IdentityKeyPair::generate(rng).public());
+        let (device, id) = (DeviceId::new(7), PreKeyId::new(7));
+        let inconsistency = Inconsistency {
+            device,
+            known,
+            presented,
+        };
+        let skipped = DecryptFailure::TooManySkippedMessageKeys {
+            skipped: 1_001,
+            limit: 1_000,
+        };
+        let table = [
+            (DecryptFailure::SeveralKeys(2), Advice::Ignore),
+            (DecryptFailure::OwnMessage, Advice::Ignore),
+            (DecryptFailure::Wire(WireError::Malformed), Advice::Ignore),
+            (DecryptFailure::Payload(PayloadError::NoTag), Advice::Ignore),
+            (DecryptFailure::SenderDistrusted(known), Advice::CheckIdentity),
+            (Box::new(inconsistency).into(), Advice::CheckIdentity),
+            (DecryptFailure::SenderNotFound(device), Advice::TryLater),
+            (DecryptFailure::NoSession(device), Advice::Flush),
+            (DecryptFailure::PreKeyGone(id), Advice::Flush),
+            (DecryptFailure::SignedPreKeyGone(id), Advice::Flush),
+            (skipped, Advice::ReplaceSessions),
+            (
+                DecryptFailure::Session(DecryptError::InvalidMac),
+                Advice::ReplaceSessions,
+            ),
+        ];
+        let mut seen = alloc::vec::Vec::new();
+        for (failure, advice) in &table {
+            assert_eq!(failure.advice(), *advice, "{failure}");
+            assert!(!seen.contains(&discriminant(failure)), "{failure}");
+            seen.push(discriminant(failure));
+            assert_eq!(variants(failure), table.len());
+        }
+    }
+}
