@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use common::{Device, is_repeated, jid, open_with, settle, text};
 use omemo::local::{Delivery, Server};
-use omemo::{BareJid, IncomingMessage, Settings};
-use omemo_storage::{Counts, Metered};
+use omemo::{BareJid, DeviceAddress, IncomingMessage, Settings};
+use omemo_storage::{AccountId, Counts, Metered, Storage};
 use omemo_storage_memory::MemoryStorage;
 
 /// A device with every protocol loaded, as by default.
@@ -157,6 +157,81 @@ fn a_thousand_skipped_keys_burden_no_message_in_order() {
     // The skipped ones are all still readable.
     for message in messages {
         let _ = juliet.decrypt(message).unwrap();
+    }
+}
+
+fn has_archive(device: &Device) -> bool {
+    let account = AccountId::new(device.jid.as_str()).unwrap();
+    let records = omemo::blocking::wait(device.client.storage().records(&account, None, 1_000)).unwrap();
+    let mut names = records.entries.iter().map(|entry| entry.key.item.as_str());
+    names.any(|name| name.starts_with("archive/"))
+}
+
+/// What is written in order costs both sides what it costs without an archive, in a chain that goes on and in a new one.
+fn an_archive_burdens_neither(one: &Device, other: &Device) {
+    assert!(has_archive(one) && has_archive(other));
+    for (from, to) in [(one, other), (other, one), (one, other)] {
+        for text in ["a new chain", "the same chain"] {
+            from.counts();
+            from.send(&[&to.jid], text);
+            let sent = from.counts();
+            to.counts();
+            let decrypted = to.decrypt(next_message(to)).unwrap();
+            assert_eq!(common::text(&decrypted).unwrap(), text);
+            for counts in [sent, to.counts()] {
+                assert_eq!(loads_and_commits(counts), (1, 1), "{text}");
+                assert_eq!(counts.records_written, 1, "{text}");
+                assert!(counts.bytes_written <= 512, "{text}: {counts:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sessions_that_were_replaced_burden_no_message_in_order() {
+    let server = Server::new();
+    let (romeo, juliet) = acquainted(&server);
+    for _ in 0..3 {
+        let address = DeviceAddress {
+            jid: juliet.jid.clone(),
+            device: juliet.client.device(),
+        };
+        let replaced = omemo::blocking::wait(romeo.client.replace_sessions(address)).unwrap();
+        assert!(replaced.values().all(Result::is_ok), "{replaced:?}");
+        settle(&[&romeo, &juliet]);
+    }
+    an_archive_burdens_neither(&romeo, &juliet);
+}
+
+#[test]
+fn sessions_that_both_sides_have_opened_burden_no_message_in_order() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    romeo.send(&[&juliet.jid], "at once");
+    juliet.send(&[&romeo.jid], "at once");
+    settle(&[&romeo, &juliet]);
+    an_archive_burdens_neither(&romeo, &juliet);
+}
+
+#[test]
+fn a_message_in_an_archived_session_is_two_loads_and_one_commit() {
+    let server = Server::new();
+    let (romeo, juliet) = acquainted(&server);
+    romeo.send(&[&juliet.jid], "in order");
+    romeo.send(&[&juliet.jid], "in order again");
+    let late = [next_message(&juliet), next_message(&juliet)];
+    let address = DeviceAddress {
+        jid: romeo.jid.clone(),
+        device: romeo.client.device(),
+    };
+    omemo::blocking::wait(juliet.client.replace_sessions(address)).unwrap();
+    // The archived session becomes the live one, and that the archived one; then the message is in order.
+    for (message, costs) in late.into_iter().zip([(2, 1, 2), (1, 1, 1)]) {
+        juliet.counts();
+        let _ = juliet.decrypt(message).unwrap();
+        let counts = juliet.counts();
+        assert_eq!((counts.loads, counts.commits, counts.records_written), costs);
     }
 }
 
