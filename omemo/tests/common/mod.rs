@@ -157,3 +157,35 @@ pub fn settle(devices: &[&Device]) {
         }
     }
 }
+
+/// Two devices that have exchanged messages both ways.
+pub fn acquaint<S: Storage>(romeo: &Device, juliet: &Device<S>) {
+    for _ in 0..2 {
+        romeo.send(&[&juliet.jid], "his");
+        drop(juliet.receive());
+        juliet.flush();
+        drop(romeo.receive());
+        juliet.send(&[&romeo.jid], "hers");
+        drop(romeo.receive());
+        romeo.flush();
+        drop(juliet.receive());
+    }
+}
+
+/// The messages that have arrived; device lists are let go.
+pub fn arrived<S: Storage>(device: &Device<S>) -> Vec<IncomingMessage> {
+    let mut messages = Vec::new();
+    while let Some(delivery) = device.connection.receive() {
+        if let Delivery::Message(message) = delivery {
+            messages.push(message);
+        }
+    }
+    messages
+}
+
+/// What the messages of a page say, of those that could be read.
+pub fn texts(page: &[Result<Decrypted, Error>]) -> Vec<String> {
+    page.iter()
+        .filter_map(|result| text(result.as_ref().ok()?))
+        .collect()
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use omemo::blocking::wait;
 use omemo::{
     BundleFailure, DecryptFailure, Decrypted, DeviceEntry, DeviceId, DeviceList, EncryptFailure, Error,
-    Limits, PreKeyId, SkipLimits, SkipReason,
+    IncomingMessage, Limits, PreKeyId, SkipLimits, SkipReason,
 };
 
 use super::world::{Device, JULIET, LEGACY, OMEMO_2, ROMEO, World, both, settings, text};
@@ -254,4 +254,39 @@ fn skipped_keys_have_limits() {
     for number in [1, 2, 4, 5, 7] {
         assert_eq!(text(&decrypt(number).unwrap()).unwrap(), number.to_string());
     }
+}
+
+#[test]
+fn a_page_of_exactly_8_mib_is_taken_and_one_of_a_byte_more_is_not() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.device(JULIET, "phone");
+    let hello = IncomingMessage {
+        sender: romeo.jid.clone(),
+        message: romeo.encrypt(&juliet.jid, "hello", &[OMEMO_2]).messages.remove(0),
+    };
+    let of = |bytes: usize| {
+        let mut message = hello.clone();
+        message.message.payload.as_mut().unwrap().ciphertext.clear();
+        let payload = vec![0; bytes - message.bytes()];
+        message.message.payload.as_mut().unwrap().ciphertext = payload;
+        message
+    };
+    let page = |bytes: usize| [hello.clone(), of(bytes - hello.bytes())];
+    let decrypt = |page: &[IncomingMessage]| wait(juliet.client.decrypt_many(page.to_vec()));
+    let pages = |page: [IncomingMessage; 2]| IncomingMessage::pages(page).len();
+    let whole = page(8 << 20);
+    let larger = page((8 << 20) + 1);
+    let error = decrypt(&larger).unwrap_err();
+    let Error::TooLarge { size, limit, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!((size, limit), ((8 << 20) + 1, 8 << 20));
+    let outcomes = decrypt(&whole).unwrap();
+    assert_eq!(text(outcomes[0].as_ref().unwrap()).unwrap(), "hello");
+    assert!(matches!(outcomes[1], Ok(Decrypted::AlreadyDecrypted)));
+    assert_eq!((pages(whole), pages(larger)), (1, 2));
+    // A message that has more alone has a page of its own.
+    let alone = [of((8 << 20) + 1)];
+    assert_eq!(decrypt(&alone).unwrap().len(), 1);
 }

@@ -3,7 +3,7 @@
 use omemo::blocking::wait;
 use omemo::{BundleFailure, DecryptFailure, Decrypted, DeviceAddress, DeviceId, Error, IncomingMessage};
 
-use super::world::{Device, JULIET, LEGACY, OMEMO_2, ROMEO, World, both, settings};
+use super::world::{DAY, Device, JULIET, LEGACY, OMEMO_2, ROMEO, World, both, settings};
 
 #[test]
 fn sessions_are_replaced_in_every_protocol_and_the_other_side_is_told() {
@@ -60,6 +60,67 @@ fn what_was_read_in_a_session_that_was_replaced_is_still_known() {
     world.settle(&[&romeo, &juliet]);
     let again = romeo.decrypt(once).unwrap();
     assert!(matches!(again, Decrypted::AlreadyDecrypted), "{again:?}");
+}
+
+/// Juliet writes in the session that there is, which romeo replaces; what she wrote arrives later.
+fn late_by_a_session(world: &World, romeo: &Device, juliet: &Device, text: &str) -> IncomingMessage {
+    let message = juliet.encrypt(&romeo.jid, text, &[OMEMO_2]).messages.remove(0);
+    wait(romeo.client.replace_sessions(juliet.address())).unwrap();
+    world.settle(&[romeo, juliet]);
+    IncomingMessage {
+        sender: juliet.jid.clone(),
+        message,
+    }
+}
+
+/// Romeo and juliet, who have a session.
+fn acquainted(world: &World) -> (Device, Device) {
+    let romeo = world.device(ROMEO, "phone");
+    let juliet = world.device(JULIET, "phone");
+    world.settle(&[&romeo, &juliet]);
+    romeo.send(&juliet.jid, "hello", &[OMEMO_2]);
+    world.settle(&[&romeo, &juliet]);
+    (romeo, juliet)
+}
+
+fn cannot_be_read(at: &Device, message: IncomingMessage) {
+    let error = at.decrypt(message).unwrap_err();
+    assert!(
+        matches!(error, Error::Decrypt(DecryptFailure::Session(_))),
+        "{error}"
+    );
+}
+
+#[test]
+fn four_sessions_that_were_replaced_are_kept() {
+    let world = World::default();
+    let (romeo, juliet) = acquainted(&world);
+    let late: Vec<_> = (0..5)
+        .map(|n| late_by_a_session(&world, &romeo, &juliet, &n.to_string()))
+        .collect();
+    let [oldest, others @ ..] = late.as_slice() else {
+        panic!()
+    };
+    cannot_be_read(&romeo, oldest.clone());
+    for (n, message) in (1..).zip(others) {
+        let decrypted = romeo.decrypt(message.clone()).unwrap();
+        assert_eq!(super::world::text(&decrypted).unwrap(), n.to_string());
+    }
+}
+
+#[test]
+fn a_session_that_was_replaced_is_kept_for_thirty_days() {
+    for (passed, is_kept) in [(30 * DAY - 1, true), (30 * DAY, false)] {
+        let world = World::default();
+        let (romeo, juliet) = acquainted(&world);
+        let late = late_by_a_session(&world, &romeo, &juliet, "late");
+        world.clock.pass(passed);
+        if is_kept {
+            assert!(romeo.decrypt(late).is_ok());
+        } else {
+            cannot_be_read(&romeo, late);
+        }
+    }
 }
 
 #[test]
