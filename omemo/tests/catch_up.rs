@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Device, is_repeated, open, text};
+use common::{Device, is_repeated, open, settle, text};
 use omemo::blocking::wait;
 use omemo::local::Server;
-use omemo::{DecryptFailure, Error, IncomingMessage, Namespace};
+use omemo::{DecryptFailure, Error, IncomingMessage, Namespace, OutboxItem};
 
 const OMEMO_2: Namespace = Namespace::OMEMO_2;
 
@@ -104,6 +104,61 @@ fn wire_note_30_replies_wait_for_the_end() {
     wait(romeo.client.end_catch_up(&catch_up)).unwrap();
     let flushed = romeo.flush();
     assert_eq!((flushed.sent.len(), flushed.postponed), (1, 0), "{flushed:?}");
+}
+
+/// Romeo, who has written to juliet and is catching up.
+fn catching_up(server: &Server) -> (Device, Device, omemo::CatchUp) {
+    let romeo = open(server, "romeo@montague.lit", "phone");
+    let juliet = open(server, "juliet@capulet.lit", "phone");
+    settle(&[&romeo, &juliet]);
+    romeo.send(&[&juliet.jid], "hello");
+    settle(&[&romeo, &juliet]);
+    let catch_up = wait(romeo.client.begin_catch_up()).unwrap();
+    (romeo, juliet, catch_up)
+}
+
+/// An empty message to her waits for the end of the catch-up, and is all that leaves then.
+fn waits_for_the_end(romeo: &Device, juliet: &Device, catch_up: &omemo::CatchUp) {
+    let owed = OutboxItem::Reply {
+        namespace: OMEMO_2,
+        jid: juliet.jid.clone(),
+        device: juliet.client.device(),
+    };
+    for _ in 0..2 {
+        let flushed = romeo.flush();
+        assert_eq!((flushed.sent, flushed.postponed), (vec![], 1));
+    }
+    wait(romeo.client.end_catch_up(catch_up)).unwrap();
+    let flushed = romeo.flush();
+    assert_eq!((flushed.sent, flushed.postponed), (vec![owed], 0));
+}
+
+#[test]
+fn wire_note_30_a_repair_waits_for_the_end() {
+    let server = Server::new();
+    let (romeo, juliet, catch_up) = catching_up(&server);
+    wait(romeo.client.purge_contact(juliet.jid.clone())).unwrap();
+    juliet.send(&[&romeo.jid], "in a session that is gone");
+    let failed = romeo.receive().pop().unwrap();
+    assert!(
+        matches!(failed, Err(Error::Decrypt(DecryptFailure::NoSession(_)))),
+        "{failed:?}"
+    );
+    waits_for_the_end(&romeo, &juliet, &catch_up);
+    drop(juliet.receive());
+    juliet.send(&[&romeo.jid], "in the new one");
+    assert_eq!(romeo.texts(), ["in the new one"]);
+}
+
+#[test]
+fn wire_note_30_a_heartbeat_waits_for_the_end() {
+    let server = Server::new();
+    let (romeo, juliet, catch_up) = catching_up(&server);
+    for n in 0..54 {
+        juliet.send(&[&romeo.jid], &n.to_string());
+    }
+    assert_eq!(romeo.receive().len(), 54);
+    waits_for_the_end(&romeo, &juliet, &catch_up);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use omemo::blocking::wait;
 use omemo::{BareJid, DecryptFailure, Error, IncomingMessage, PreKeyPolicy, Settings, UsedPreKey};
 use omemo_storage::{AccountId, Batch, CommitId, Committed, Key, MAX_VALUE, Query, Storage};
 
-use super::world::{Device, OMEMO_2, ROMEO, World, both, settings, text};
+use super::world::{DAY, Device, OMEMO_2, ROMEO, World, both, settings, text};
 
 /// The same for every key.
 #[derive(Debug)]
@@ -158,4 +158,38 @@ fn key_exchanges_are_read_however_many_there_were_during_a_catch_up() {
         assert_eq!(romeo.texts(), ["hello"]);
     }
     wait(romeo.client.end_catch_up(&catch_up)).unwrap();
+}
+
+#[test]
+fn a_signed_pre_key_is_kept_for_one_more_period_and_then_gone() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let offered = || {
+        let bundle = world.server.bundle(&romeo.jid, &OMEMO_2, romeo.client.device());
+        bundle.unwrap().signed_pre_key.id
+    };
+    let passes = |seconds: u64| {
+        world.clock.pass(seconds);
+        wait(romeo.client.maintain()).unwrap();
+        offered()
+    };
+    let oldest = offered();
+    let [late, too_late] = ["juliet@capulet.lit", "nurse@capulet.lit"].map(|of| {
+        let sender = world.device(of, "phone");
+        let message = sender.encrypt(&romeo.jid, of, &[OMEMO_2]).messages.remove(0);
+        IncomingMessage {
+            sender: sender.jid,
+            message,
+        }
+    });
+    let second = passes(7 * DAY);
+    assert_ne!(second, oldest);
+    assert_eq!(passes(7 * DAY - 1), second);
+    assert!(romeo.decrypt(late).is_ok());
+    assert_ne!(passes(1), second);
+    let error = romeo.decrypt(too_late).unwrap_err();
+    assert!(
+        matches!(error, Error::Decrypt(DecryptFailure::SignedPreKeyGone(gone)) if gone == oldest),
+        "{error}"
+    );
 }

@@ -16,7 +16,17 @@ fn a_protocol_is_purged_with_all_that_is_published_and_stored_of_it() {
         romeo.send(&juliet.jid, "hello", &[namespace]);
         world.settle(&[&romeo, &juliet]);
     }
-    assert!(romeo.holds("contact/juliet", "session/eu.siacs") && romeo.holds("own", "prekeys/eu.siacs"));
+    wait(romeo.client.replace_sessions(juliet.address())).unwrap();
+    world.settle(&[&romeo, &juliet]);
+    for namespace in [OMEMO_2, LEGACY] {
+        juliet.encrypt(&romeo.jid, "lost", std::slice::from_ref(&namespace));
+        juliet.send(&romeo.jid, "not lost", &[namespace]);
+        assert_eq!(romeo.texts(), ["not lost"]);
+    }
+    for kind in ["session/", "skipped/", "archive/"] {
+        assert!(romeo.holds("co", &format!("{kind}eu.siacs")), "{kind}");
+    }
+    assert!(romeo.holds("own", "prekeys/eu.siacs"));
     assert_eq!(world.published(&romeo, &LEGACY), (true, true));
 
     let flushed = wait(romeo.client.purge_protocol(LEGACY)).unwrap();
@@ -27,6 +37,7 @@ fn a_protocol_is_purged_with_all_that_is_published_and_stored_of_it() {
     }
     for kind in ["session/", "skipped/", "archive/"] {
         assert!(!romeo.holds("co", &format!("{kind}eu.siacs")), "{kind}");
+        assert!(romeo.holds("co", &format!("{kind}urn:xmpp:omemo:2")), "{kind}");
     }
     // It is not spoken any more; the other one is as before.
     juliet.arrived();
