@@ -4,7 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use omemo_fuzz::Choices;
 use omemo_sansio::contact_of;
-use omemo_sansio::hazmat::RecordKind;
+use omemo_sansio::hazmat::{RecordKind, rename, send_both_ways};
+use omemo_sansio::protocol::{Legacy, Omemo2, Protocol};
 use omemo_storage::Key;
 
 fuzz_target!(|data: &[u8]| {
@@ -22,6 +23,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(kind.rewrite(&written).as_ref(), Ok(&written), "{kind:?}");
     if *kind == RecordKind::Session {
         assert!(written.len() <= 512);
+        for protocol in [&Omemo2 as &dyn Protocol, &Legacy] {
+            let [whole, stored] = send_both_ways(bytes, protocol).expect("it was read just now");
+            assert_eq!(whole, stored);
+        }
     }
 });
 
@@ -33,5 +38,9 @@ fn name(bytes: &[u8]) {
     };
     if let Some(jid) = contact_of(&key) {
         assert!(partition.ends_with(jid.as_str()));
+    }
+    if let Some(renamed) = rename(&key) {
+        assert_eq!(renamed.partition, key.partition);
+        assert_eq!(rename(&renamed), Some(renamed));
     }
 }

@@ -4,4 +4,4 @@ mod choices;
 mod stage;
 
 pub use choices::Choices;
-pub use stage::{Letter, Person, Records, Scene, Server, drive, is_kept, storage_of};
+pub use stage::{Letter, NOW, Person, Records, Scene, Server, drive, is_kept, said_by, saying, storage_of};

@@ -1,19 +1,22 @@
 //! A state in which messages can be decrypted: two people who write to each other, over storages in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use omemo_conformance::faults::TestRng;
 use omemo_sansio::engine::{Effect, Operation, Step};
+use omemo_sansio::keys::{IdentityKey, IdentityKeyPair};
+use omemo_sansio::trust::{AutomaticTrustManagement, KeyOwner, Trust, TrustLevel, TrustMessage};
 use omemo_sansio::{
-    Account, BareJid, Bundle, DeviceId, DeviceList, EncryptRequest, Error, IncomingMessage, Namespace,
-    Settings, Timestamp,
+    Account, BareJid, Bundle, CatchUp, DeviceAddress, DeviceId, DeviceList, EncryptRequest, Error,
+    IncomingMessage, Namespace, Sender, Settings, Timestamp,
 };
 use omemo_storage::blocking::wait;
 use omemo_storage::{AccountId, Batch, CommitId, Committed, Key, Query, Storage, Value};
 use omemo_storage_memory::MemoryStorage;
 
 /// When everything happens.
-const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
 /// More steps than any operation takes.
 const MAX_STEPS: usize = 1_000;
@@ -54,6 +57,8 @@ pub struct Scene {
     pub records: Records,
     pub letters: Vec<Letter>,
     pub server: Server,
+    /// The catch-up that is open.
+    pub catch_up: Option<CatchUp>,
 }
 
 impl Person {
@@ -98,22 +103,8 @@ impl Scene {
             person("romeo@montague.lit"),
             Server::default(),
         );
-        for person in [&mut juliet, &mut romeo] {
-            person.device = drive(person, &mut server, |account| account.open(None))
-                .expect("opened")
-                .device;
-            drive(person, &mut server, Account::flush).expect("published");
-        }
-        let namespaces = [Namespace::OMEMO_2, Namespace::LEGACY];
-        let mut beginning = Vec::new();
-        for namespace in &namespaces {
-            let list = server.lists[&(namespace.clone(), juliet.jid())].clone();
-            drive(&mut romeo, &mut server, |account| {
-                account.update_device_list(namespace.clone(), juliet.jid(), list)
-            })
-            .expect("heard of");
-            beginning.extend((0..3).map(|_| write(&mut juliet, &mut romeo, &mut server, namespace)));
-        }
+        let beginning = begin(&mut juliet, &mut romeo, &mut server);
+        let namespaces = NAMESPACES;
         let first = Self::of(&romeo, &server, beginning.clone());
         let mut middle = beginning;
         for letter in &mut middle {
@@ -132,6 +123,49 @@ impl Scene {
         vec![first, Self::of(&romeo, &server, middle)]
     }
 
+    /// The receiver keeps what it reads until that is acknowledged, manages trust automatically, is catching up, has replaced
+    /// its sessions, and owes others what it has decided: there is a record of each kind.
+    pub fn full() -> Self {
+        let settings = Settings {
+            inbox: true,
+            trust: Arc::new(AutomaticTrustManagement),
+            ..Settings::new(jid("romeo@montague.lit"))
+        };
+        let (mut juliet, mut romeo, mut server) = (
+            person("juliet@capulet.lit"),
+            Person::with(settings, MemoryStorage::new(), DeviceId::new(0)),
+            Server::default(),
+        );
+        let mut letters = begin(&mut juliet, &mut romeo, &mut server);
+        let catch_up = drive(&mut romeo, &mut server, Account::begin_catch_up).expect("begun");
+        // The second of each three is not there yet.
+        for letter in letters.iter_mut().enumerate().filter(|(n, _)| n % 3 != 1) {
+            read(&mut romeo, &mut server, letter.1);
+        }
+        let address = DeviceAddress {
+            jid: juliet.jid(),
+            device: juliet.device,
+        };
+        drive(&mut romeo, &mut server, |account| {
+            account.replace_sessions(address)
+        })
+        .expect("replaced");
+        for namespace in &NAMESPACES {
+            let mut answer = write(&mut romeo, &mut juliet, &mut server, namespace);
+            read(&mut juliet, &mut server, &mut answer);
+            let mut news: Vec<_> = (0..4)
+                .map(|_| write(&mut juliet, &mut romeo, &mut server, namespace))
+                .collect();
+            read(&mut romeo, &mut server, &mut news[1]);
+            letters.extend(news);
+        }
+        decide(&mut romeo, &mut server, &juliet.jid());
+        Self {
+            catch_up: Some(catch_up),
+            ..Self::of(&romeo, &server, letters)
+        }
+    }
+
     fn of(receiver: &Person, server: &Server, letters: Vec<Letter>) -> Self {
         Self {
             receiver: receiver.account.settings().clone(),
@@ -139,6 +173,7 @@ impl Scene {
             records: receiver.records(),
             letters,
             server: server.clone(),
+            catch_up: None,
         }
     }
 
@@ -155,8 +190,78 @@ impl Person {
     }
 }
 
-fn person(jid: &str) -> Person {
-    Person::new(BareJid::new(jid).expect("a JID"))
+fn jid(jid: &str) -> BareJid {
+    BareJid::new(jid).expect("a JID")
+}
+
+fn person(of: &str) -> Person {
+    Person::new(jid(of))
+}
+
+const NAMESPACES: [Namespace; 2] = [Namespace::OMEMO_2, Namespace::LEGACY];
+
+/// Both open their accounts, and juliet writes to romeo in both protocols.
+fn begin(juliet: &mut Person, romeo: &mut Person, server: &mut Server) -> Vec<Letter> {
+    for person in [&mut *juliet, &mut *romeo] {
+        person.device = drive(person, server, |account| account.open(None))
+            .expect("opened")
+            .device;
+        drive(person, server, Account::flush).expect("published");
+    }
+    let mut letters = Vec::new();
+    for namespace in &NAMESPACES {
+        let list = server.lists[&(namespace.clone(), juliet.jid())].clone();
+        drive(romeo, server, |account| {
+            account.update_device_list(namespace.clone(), juliet.jid(), list)
+        })
+        .expect("heard of");
+        letters.extend((0..3).map(|_| write(juliet, romeo, server, namespace)));
+    }
+    letters
+}
+
+/// A person authenticates the key of a contact, and what that has said of another before, by a key that nobody knows.
+fn decide(person: &mut Person, server: &mut Server, contact: &BareJid) {
+    let devices = drive(person, server, |account| {
+        account.device_information(contact.clone())
+    });
+    let devices = devices.expect("known").devices;
+    let key = devices[0].identity_key.expect("it is known");
+    drive(person, server, |account| {
+        account.set_trust(contact.clone(), key, TrustLevel::TRUSTED)
+    })
+    .expect("decided");
+    let stranger = *IdentityKeyPair::from_seed([7; 32]).public();
+    for by in [key, stranger] {
+        let (sender, message) = (said_by(contact, by), saying(contact, stranger));
+        drive(person, server, |account| {
+            account.receive_trust_message(sender, NOW, message)
+        })
+        .expect("heard");
+    }
+}
+
+/// A device of an account that has said something, as decrypting tells.
+pub fn said_by(jid: &BareJid, key: IdentityKey) -> Sender {
+    Sender {
+        jid: jid.clone(),
+        device: DeviceId::new(7),
+        identity_key: key,
+        trust: Trust::Undecided,
+        level: None,
+    }
+}
+
+/// That a key of an account is authentic.
+pub fn saying(jid: &BareJid, key: IdentityKey) -> TrustMessage {
+    TrustMessage {
+        encryption: Namespace::OMEMO_2,
+        owners: vec![KeyOwner {
+            jid: jid.clone(),
+            trust: vec![key.curve25519().into()],
+            distrust: Vec::new(),
+        }],
+    }
 }
 
 /// One device writes to another.

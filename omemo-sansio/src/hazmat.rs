@@ -14,7 +14,7 @@ use crate::keys::{IdentityKey, InvalidKey, KeyPair, NonContributory, PublicKey, 
 pub use crate::ratchet::hazmat::{
     ChainState, KeyAgreement, RatchetSecret, RatchetState, SessionState, SkippedState,
 };
-pub use crate::records::hazmat::RecordKind;
+pub use crate::records::hazmat::{RecordKind, rename, send_both_ways};
 
 /// The clamped private scalar of an Ed25519 seed (RFC 8032, section 5.1.5).
 pub fn scalar_of_seed(seed: &[u8; 32]) -> [u8; 32] {

@@ -2,11 +2,15 @@
 
 use alloc::vec::Vec;
 
+use omemo_storage::Key;
+
 use super::{
-    AccountRecord, Archive, CatchUps, Contact, InboxIndex, InboxMessage, Mark, OwedTrust, PreKeys,
-    ProtocolRecord, RecordError, Stored, TrustHistory,
+    AccountRecord, Archive, CatchUps, Contact, InboxIndex, InboxMessage, Mark, MarkPlace, OwedTrust, PreKeys,
+    ProtocolRecord, RecordError, Stored, TrustHistory, place,
 };
-use crate::ratchet::{Session, SkippedKeys};
+use crate::keys::IdentityKey;
+use crate::protocol::Protocol;
+use crate::ratchet::{EncryptError, Sealed, SendingSession, Session, SkippedKeys};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident => $record:ty,)*) => {
@@ -65,4 +69,51 @@ kinds! {
 
 fn rewrite<T: Stored>(bytes: &[u8]) -> Result<Vec<u8>, RecordError> {
     T::decode(bytes).map(|record| Stored::encode(&record).as_bytes().to_vec())
+}
+
+/// Reads the name of a record, of those that tell what the record is about, and writes it again. `None` if it is another.
+pub fn rename(key: &Key) -> Option<Key> {
+    let item = key.item.as_str();
+    let renamed = match key.partition.as_str() {
+        place::OWN => match MarkPlace::parse(item) {
+            Some(mark) => mark.key(),
+            None => place::protocol(&place::protocol_of(key)?),
+        },
+        place::INBOX => place::inbox_message(&place::inbox_id(item)?),
+        _ => {
+            let (kind, namespace, device) = place::of_device(key)?;
+            let jid = place::contact_of(key)?;
+            match kind {
+                "session" => place::session(&jid, &namespace, device),
+                "skipped" => place::skipped(&jid, &namespace, device),
+                "archive" => place::archive(&jid, &namespace, device),
+                _ => return None,
+            }
+        }
+    };
+    renamed.ok()
+}
+
+/// To whom a session has sent, what, and its record after that.
+type Sent = (IdentityKey, Result<(Sealed, Vec<u8>), EncryptError>);
+
+/// Sends in the session of a record, read whole and as one of the many that a message is sent in.
+///
+/// # Errors
+///
+/// [`RecordError`] if the bytes are no session.
+pub fn send_both_ways(bytes: &[u8], protocol: &dyn Protocol) -> Result<[Sent; 2], RecordError> {
+    let mut whole = Session::decode(bytes)?;
+    let stored = SendingSession::decode(bytes)?;
+    let (peer, stored_peer) = (whole.peer_identity(), stored.peer_identity());
+    let in_whole = whole.encrypt(protocol, &peer, b"hello");
+    let in_stored = match stored.encrypt(protocol, &peer, b"hello") {
+        // It is written in as it was, in the form of before too.
+        Ok((sealed, next)) => Ok((sealed, rewrite::<Session>(next.as_bytes())?)),
+        Err(error) => Err(error),
+    };
+    Ok([
+        (peer, in_whole.map(|sealed| (sealed, whole.encode().to_vec()))),
+        (stored_peer, in_stored),
+    ])
 }
