@@ -6,7 +6,7 @@ use std::{env, panic};
 
 use clap::Args;
 use omemo_conformance::storage::{
-    Capabilities, Capability, Factory, TIME_LIMIT, Verdict, run_with, write_until_killed,
+    Capabilities, Capability, Factory, TIME_LIMIT, run_with, write_until_killed,
 };
 use omemo_storage::blocking::wait;
 use omemo_storage::{AnyStorage, Cached, ErrorKind, Keyring, Sealed, StorageError};
@@ -58,16 +58,13 @@ pub(crate) fn run(subject: Subject, out: &mut impl Write) -> Result<(), Failure>
     let _ = panic::take_hook();
     written?;
     writeln!(out, "{}", report.total())?;
-    let failed = report.outcomes.iter();
-    match failed
-        .filter(|outcome| matches!(outcome.verdict, Verdict::Failed(_)))
-        .count()
-    {
-        0 => Ok(()),
-        failed => Err(Failure::new(format!(
-            "the storage cannot be trusted: {failed} failed"
-        ))),
+    if report.is_success() {
+        return Ok(());
     }
+    let failed = report.failed().count();
+    Err(Failure::new(format!(
+        "the storage cannot be trusted: {failed} failed"
+    )))
 }
 
 /// Opens the storage as often as the suite asks for it.

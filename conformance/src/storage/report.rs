@@ -69,9 +69,9 @@ impl Report {
         counts
     }
 
-    /// Whether the storage can be trusted: none failed. Those that were not applicable have shown nothing.
+    /// Whether the storage can be trusted: some passed and none failed. Those that were not applicable have shown nothing.
     pub fn is_success(&self) -> bool {
-        self.failed().next().is_none()
+        self.passed() > 0 && self.failed().next().is_none()
     }
 
     /// The last line: how many passed, failed and were not applicable, and why those were not.
@@ -106,5 +106,32 @@ impl fmt::Display for Report {
             writeln!(f, "{outcome}")?;
         }
         f.write_str(&self.total())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_tried_is_no_success() {
+        let absent = Verdict::NotApplicable(Capability::Cut);
+        let failed = Verdict::Failed("lost".to_owned());
+        for (verdicts, is_success) in [
+            (vec![], false),
+            (vec![absent.clone()], false),
+            (vec![Verdict::Passed], true),
+            (vec![absent, Verdict::Passed], true),
+            (vec![Verdict::Passed, failed], false),
+        ] {
+            let outcomes = verdicts.into_iter().map(|verdict| Outcome {
+                behaviour: "behaviour",
+                verdict,
+            });
+            let report = Report {
+                outcomes: outcomes.collect(),
+            };
+            assert_eq!(report.is_success(), is_success, "{report}");
+        }
     }
 }
