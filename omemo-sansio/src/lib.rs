@@ -51,7 +51,7 @@ mod types;
 
 pub use error::{
     Advice, BundleFailure, DecryptFailure, EncryptFailure, Error, Inconsistency, NetworkError, SkipReason,
-    SkippedDevice,
+    SkippedDevice, WithoutNames,
 };
 pub use examine::{Finding, Problem, contact_records, examine_contact, examine_own, own_records};
 pub use limits::{Limits, MAX_INBOX_BYTES, MAX_INBOX_MESSAGES, MAX_PAYLOAD};

@@ -11,7 +11,6 @@ use rand_core::CryptoRng;
 
 use crate::client::Client;
 use crate::drive::Driver;
-use crate::logged::Logged;
 use crate::network::{Network, Nobody, TrustPrompt};
 use crate::parked::{Parked, Request};
 use crate::time::{Clock, SystemClock, Timer};
@@ -254,14 +253,14 @@ impl<S: Storage, N: Network> Client<S, N> {
     /// again: a contact whose record is damaged must not keep the account from being opened.
     async fn look_over_trust_if(&self, another_was: bool) {
         if another_was && let Err(error) = self.driver.look_over_trust().await {
-            tracing::warn!(error = %Logged(&error), "some contacts are not told yet whom of the own devices to trust");
+            tracing::warn!(error = %error.without_names(), "some contacts are not told yet whom of the own devices to trust");
         }
     }
 
     /// Publishes what is new. What could not be published stays in the outbox.
     async fn publish_if(&self, something_is_new: bool) {
         if something_is_new && let Err(error) = self.flush().await {
-            tracing::warn!(error = %Logged(&error), "the new keys are not published yet");
+            tracing::warn!(error = %error.without_names(), "the new keys are not published yet");
         }
     }
 }

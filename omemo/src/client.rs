@@ -17,7 +17,6 @@ use crate::builder::Builder;
 use crate::commits::Accompanied;
 use crate::drive::Driver;
 use crate::keys::IdentityKey;
-use crate::logged::Logged;
 use crate::network::Network;
 use crate::parked::Request;
 use crate::time::Timer;
@@ -294,7 +293,7 @@ impl<S: Storage, N: Network> Client<S, N> {
             let rest = match self.maintain().await {
                 Ok(maintained) => Duration::from_secs((maintained.next - self.driver.clock.now()).max(1)),
                 Err(error) => {
-                    tracing::warn!(error = %Logged(&error), "maintenance failed");
+                    tracing::warn!(error = %error.without_names(), "maintenance failed");
                     AFTER_FAILURE
                 }
             };

@@ -44,7 +44,6 @@ mod commits;
 mod drive;
 #[cfg(feature = "local")]
 pub mod local;
-mod logged;
 mod manage;
 mod network;
 mod parked;
@@ -75,7 +74,7 @@ pub use omemo_sansio::{
     OutboxItem, Outgoing, OwedTrustMessage, OwedTrustMessages, PartlyEncrypted, Payload, Pending, PreKeyId,
     PreKeyPolicy, PublicSignedPreKey, Received, RecipientKeys, RecordError, Refreshed, Replaced, Sender,
     SendingChains, Settings, SkipReason, SkippedDevice, Timestamp, TrustChange, TrustMessageOutcome,
-    UsedPreKey,
+    UsedPreKey, WithoutNames,
 };
 pub use omemo_storage::{Companion, CompanionError, ErrorKind, Retry, Storage, StorageError, Transactional};
 pub use time::{Clock, SystemClock, Timer};

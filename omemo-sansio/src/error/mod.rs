@@ -3,6 +3,7 @@
 mod bundle;
 mod decrypt;
 mod encrypt;
+mod nameless;
 mod network;
 
 use alloc::string::String;
@@ -16,6 +17,7 @@ use crate::{BareJid, Namespace};
 pub use bundle::{BundleFailure, Inconsistency};
 pub use decrypt::{Advice, DecryptFailure};
 pub use encrypt::{EncryptFailure, SkipReason, SkippedDevice};
+pub use nameless::WithoutNames;
 pub use network::NetworkError;
 
 /// Why an operation failed. Unless a variant says otherwise, nothing was changed.
