@@ -4,13 +4,8 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::Duration;
 
+use common::polling::poll_often;
 use common::{Device, is_repeated, open, open_on, text};
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
@@ -168,29 +163,6 @@ fn failure_takes_the_step_of_the_ratchet_back() {
     assert_eq!(history(&directory), ["But, soft!"]);
 }
 
-/// Wakes a thread that is parked.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Polls a future that often, each time when there is something new; whether it has ended.
-fn poll_often<T>(future: impl Future<Output = Result<T, Error>>, polls: usize) -> bool {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    (0..polls).any(|_| {
-        let ended = matches!(future.as_mut().poll(&mut context), Poll::Ready(Ok(_)));
-        if !ended {
-            thread::park_timeout(Duration::from_secs(1));
-        }
-        ended
-    })
-}
-
 /// Each time one await further: the row and the step of the ratchet are both there or neither, and the same call goes on.
 /// How many awaits there are depends on how quickly SQLite's thread answers, so all is done again until there were many.
 #[test]
@@ -210,7 +182,8 @@ fn dropped_at_any_await() {
             let [message] = &arrived(&juliet)[..] else {
                 panic!("one message")
             };
-            let ended = poll_often(juliet.client.decrypt_in(message.clone(), keep), polls);
+            let polled = poll_often(juliet.client.decrypt_in(message.clone(), keep), polls);
+            let ended = polled.map(Result::unwrap).is_some();
             if !ended {
                 dropped_at.insert(polls);
                 let decrypted = wait(juliet.client.decrypt_in(message.clone(), keep)).unwrap();
@@ -242,7 +215,8 @@ fn dropped_and_read_by_another_call() {
             let said = format!("{round} {polls}");
             romeo.send(&[&juliet.jid], &said);
             let message = arrived(&juliet).remove(0);
-            let ended = poll_often(juliet.client.decrypt_in(message.clone(), keep), polls);
+            let polled = poll_often(juliet.client.decrypt_in(message.clone(), keep), polls);
+            let ended = polled.map(Result::unwrap).is_some();
             let page = wait(juliet.client.decrypt_many(vec![message.clone()])).unwrap();
             let handed_out = text(page[0].as_ref().unwrap()).is_some();
             assert_ne!(history(&directory).contains(&said), handed_out, "{said}");
@@ -273,7 +247,7 @@ fn dropped_without_writes_and_read_with_them() {
             let said = format!("{round} {polls}");
             romeo.send(&[&juliet.jid], &said);
             let message = arrived(&juliet).remove(0);
-            if poll_often(juliet.client.decrypt(message.clone()), polls) {
+            if poll_often(juliet.client.decrypt(message.clone()), polls).is_some() {
                 break;
             }
             let read = wait(juliet.client.decrypt_in(message, keep)).unwrap();

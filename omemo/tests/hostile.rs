@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Device, jid, open, open_on, settle, text};
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{Device, jid, open, open_on, records, settle, text};
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
 use omemo::{
@@ -15,6 +17,8 @@ use omemo_storage::{Batch, CommitId, Committed, Key, Query, Revision, Storage, V
 use omemo_storage_memory::MemoryStorage;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+type Records = BTreeMap<Key, Vec<u8>>;
 
 const OMEMO_2: Namespace = Namespace::OMEMO_2;
 
@@ -114,6 +118,21 @@ fn two_messages(server: &Server) -> (Device, Vec<(Device<MemoryStorage>, Incomin
     (romeo, deliveries)
 }
 
+/// Whether nothing is another than before but for what is documented: a session that is owed, which the contact notes too; and that
+/// its list was asked for, because of a device that is not on it.
+fn is_as_before(before: &Records, after: &Records, mischief: &Mischief) -> bool {
+    let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let mut changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
+    let is_owed = |key: &&Key| key.item.as_str().starts_with("outbox/repair/");
+    let owes_more = after.keys().filter(is_owed).count() > before.keys().filter(is_owed).count();
+    let may_be_noted = owes_more || matches!(mischief, Mischief::OtherDevice(_));
+    changed.all(|key| match (key.partition.as_str(), key.item.as_str()) {
+        ("own", _) => is_owed(&key),
+        (of, "contact") => of == "contact/romeo@montague.lit" && may_be_noted,
+        _ => false,
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -122,9 +141,12 @@ proptest! {
         let server = Server::new();
         let (_romeo, deliveries) = two_messages(&server);
         for (juliet, message) in deliveries {
+            // The list is kept however a message ends.
+            wait(juliet.client.refresh_device_list(OMEMO_2, message.sender.clone())).unwrap();
             for mischief in tampering.clone() {
                 let mut tampered = message.clone();
                 mischief.clone().on(&mut tampered);
+                let before = records(&juliet);
                 match juliet.decrypt(tampered) {
                     Ok(_) => prop_assert!(false, "{:?} went unnoticed", mischief),
                     Err(error) => {
@@ -132,6 +154,7 @@ proptest! {
                         prop_assert!(expected, "{:?}: {:?}", mischief, error);
                     }
                 }
+                prop_assert!(is_as_before(&before, &records(&juliet), &mischief), "{:?} has changed something", mischief);
             }
             prop_assert_eq!(text(&juliet.decrypt(message).unwrap()).unwrap(), "the truth");
         }
@@ -155,13 +178,21 @@ proptest! {
             for (damaged, must_fail) in [(truncated, true), (flipped, false)] {
                 write(storage, &account, &info.key, damaged);
                 juliet.send(&[&romeo.jid], "are you there?");
-                let outcomes = [
-                    romeo.encrypt(&[&juliet.jid], "yes").err(),
-                    romeo.receive().pop().and_then(Result::err),
-                    wait(romeo.client.maintain()).err(),
-                    wait(romeo.client.device_information(jid("juliet@capulet.lit"))).err(),
+                let acts: [(&str, &dyn Fn() -> Option<Error>); 4] = [
+                    ("encrypt", &|| romeo.encrypt(&[&juliet.jid], "yes").err()),
+                    ("receive", &|| romeo.receive().pop().and_then(Result::err)),
+                    ("maintain", &|| wait(romeo.client.maintain()).err()),
+                    ("look", &|| wait(romeo.client.device_information(juliet.jid.clone())).err()),
                 ];
-                let named = outcomes.iter().flatten().any(|error| {
+                let mut outcomes = Vec::new();
+                for (name, act) in acts {
+                    let before = records(&romeo);
+                    if let Some(error) = act() {
+                        prop_assert!(records(&romeo) == before, "{} has changed something: {:?}", name, error);
+                        outcomes.push(error);
+                    }
+                }
+                let named = outcomes.iter().any(|error| {
                     matches!(error, Error::Corrupt { partition, item, .. }
                         if *partition == info.key.partition.as_str() && *item == info.key.item.as_str())
                 });

@@ -1,8 +1,10 @@
 //! What the tests of the client share.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
 
+pub mod polling;
 mod rng;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use omemo::blocking::wait;
@@ -11,7 +13,7 @@ use omemo::{
     BareJid, Client, Content, Decrypted, EncryptRequest, Encrypted, Error, Flushed, IncomingMessage,
     Namespace, Omemo2, Outgoing, Settings,
 };
-use omemo_storage::{Counts, Metered, Storage};
+use omemo_storage::{AccountId, Counts, Key, Metered, Query, Record, Storage};
 use omemo_storage_memory::MemoryStorage;
 
 pub use rng::rng;
@@ -131,6 +133,28 @@ impl<S: Storage> Device<S> {
         self.flush();
         texts
     }
+}
+
+/// The values of all records of the device.
+pub fn records<S: Storage>(device: &Device<S>) -> BTreeMap<Key, Vec<u8>> {
+    let (storage, account) = (
+        device.client.storage(),
+        AccountId::new(device.jid.as_str()).unwrap(),
+    );
+    let (mut query, mut after) = (Query::new(), None);
+    loop {
+        let page = wait(storage.records(&account, after.as_ref(), 100)).unwrap();
+        query
+            .records
+            .extend(page.entries.into_iter().map(|info| info.key));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let snapshot = wait(storage.load(&account, &query)).unwrap();
+    let valued = |(key, record): (Key, Record)| (key, record.value.as_bytes().to_vec());
+    snapshot.records.into_iter().map(valued).collect()
 }
 
 pub fn text(decrypted: &Decrypted) -> Option<String> {

@@ -1,14 +1,23 @@
 //! Futures dropped at any await, and executors of every kind.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod decrypt;
+mod hesitant;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
 
-use common::{is_repeated, jid, open, open_on, settings, text};
+use common::polling::poll_often;
+use common::{jid, open, open_on, settings, text};
+use hesitant::Hesitant;
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
 use omemo::{Client, EncryptRequest, IncomingMessage, Namespace};
@@ -19,65 +28,6 @@ use omemo_storage::{
 use omemo_storage_memory::MemoryStorage;
 use omemo_storage_sqlite::SqliteStorage;
 
-/// A storage whose calls are pending once before they begin and once before they answer.
-struct Hesitant<S>(S);
-
-/// Pending once.
-async fn hesitate() {
-    let mut hesitated = false;
-    std::future::poll_fn(|context| {
-        if std::mem::replace(&mut hesitated, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-impl<S: Storage> Storage for Hesitant<S> {
-    async fn load(&self, account: &AccountId, query: &Query) -> Result<Snapshot, StorageError> {
-        hesitate().await;
-        let answer = self.0.load(account, query).await;
-        hesitate().await;
-        answer
-    }
-
-    async fn commit(&self, account: &AccountId, batch: &Batch) -> Result<Committed, StorageError> {
-        hesitate().await;
-        let answer = self.0.commit(account, batch).await;
-        hesitate().await;
-        answer
-    }
-
-    async fn accounts(&self, after: Option<&Cursor>, limit: usize) -> Result<Page<AccountId>, StorageError> {
-        self.0.accounts(after, limit).await
-    }
-
-    async fn records(
-        &self,
-        account: &AccountId,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<RecordInfo>, StorageError> {
-        self.0.records(account, after, limit).await
-    }
-
-    async fn purge(&self, account: &AccountId) -> Result<(), StorageError> {
-        self.0.purge(account).await
-    }
-}
-
-/// Polls a future at most `polls` times, then drops it.
-fn poll_and_drop<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
-    let mut context = Context::from_waker(Waker::noop());
-    let mut future = pin!(future);
-    (0..polls).find_map(|_| match future.as_mut().poll(&mut context) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
-    })
-}
-
 fn next_message(connection: &omemo::local::Connection) -> IncomingMessage {
     loop {
         if let Delivery::Message(message) = connection.receive().unwrap() {
@@ -86,70 +36,12 @@ fn next_message(connection: &omemo::local::Connection) -> IncomingMessage {
     }
 }
 
-/// Each message is decrypted with the future dropped after one more poll than the last; then the call is made again.
-fn a_dropped_decrypt_is_continued(storage: impl Storage) -> usize {
-    let server = Server::new();
-    let romeo = open(&server, "romeo@montague.lit", "phone");
-    let juliet = open_on(&server, "juliet@capulet.lit", "phone", Hesitant(storage));
-    let mut drops = 0;
-    for polls in 0.. {
-        romeo.send(&[&juliet.jid], &polls.to_string());
-        let message = next_message(&juliet.connection);
-        let decrypted = match poll_and_drop(juliet.client.decrypt(message.clone()), polls) {
-            Some(decrypted) => decrypted.unwrap(),
-            None => {
-                drops += 1;
-                wait(juliet.client.decrypt(message.clone())).unwrap()
-            }
-        };
-        assert_eq!(
-            text(&decrypted).unwrap(),
-            polls.to_string(),
-            "dropped after {polls} polls"
-        );
-        // Handed out once, it is not handed out again.
-        assert!(is_repeated(&wait(juliet.client.decrypt(message))));
-        if drops < polls {
-            break;
-        }
-    }
-    drops
-}
-
-#[test]
-fn a_dropped_decrypt_is_continued_in_memory() {
-    // Pending four times: before and after the load and the commit. Once more with the turn.
-    assert!(a_dropped_decrypt_is_continued(MemoryStorage::new()) >= 5);
-}
-
-#[test]
-fn a_dropped_decrypt_is_continued_on_sqlite() {
-    let directory = tempfile::tempdir().unwrap();
-    let storage = wait(SqliteStorage::open(directory.path().join("juliet.sqlite"))).unwrap();
-    let server = Server::new();
-    let romeo = open(&server, "romeo@montague.lit", "phone");
-    let juliet = open_on(&server, "juliet@capulet.lit", "phone", Hesitant(storage));
-    for polls in 0..40 {
-        romeo.send(&[&juliet.jid], &polls.to_string());
-        let message = next_message(&juliet.connection);
-        let decrypted = match poll_and_drop(juliet.client.decrypt(message.clone()), polls) {
-            Some(decrypted) => decrypted,
-            None => wait(juliet.client.decrypt(message)),
-        };
-        assert_eq!(
-            text(&decrypted.unwrap()).unwrap(),
-            polls.to_string(),
-            "dropped after {polls} polls"
-        );
-    }
-}
-
 /// What was under way when the connection was lost comes again from the archive, in other pieces.
 #[test]
 fn a_message_of_a_dropped_call_may_come_again_by_another() {
     let server = Server::new();
     let romeo = open(&server, "romeo@montague.lit", "phone");
-    let storage = Hesitant(MemoryStorage::new());
+    let storage = Hesitant::new(MemoryStorage::new());
     let juliet = open_on(&server, "juliet@capulet.lit", "phone", storage);
     let page = |texts: [&str; 3]| {
         texts.map(|text| {
@@ -168,7 +60,7 @@ fn a_message_of_a_dropped_call_may_come_again_by_another() {
     for polls in 0..8 {
         // Alone, then in a page.
         let [first, second, _] = page(["alone", "then", "together"]);
-        if poll_and_drop(juliet.client.decrypt(first.clone()), polls).is_none() {
+        if poll_often(juliet.client.decrypt(first.clone()), polls).is_none() {
             assert_eq!(
                 read(&[first.clone(), second.clone()]),
                 [some("alone"), some("then")]
@@ -178,7 +70,7 @@ fn a_message_of_a_dropped_call_may_come_again_by_another() {
 
         // In a page, then in others, and alone.
         let messages = page(["one", "two", "three"]);
-        if poll_and_drop(juliet.client.decrypt_many(messages.to_vec()), polls).is_none() {
+        if poll_often(juliet.client.decrypt_many(messages.to_vec()), polls).is_none() {
             assert_eq!(read(&messages[..1]), [some("one")]);
             let two = wait(juliet.client.decrypt(messages[1].clone())).unwrap();
             assert_eq!(text(&two), some("two"));
@@ -194,7 +86,7 @@ fn a_message_of_a_dropped_call_outlives_a_failure() {
     let server = Server::new();
     let romeo = open(&server, "romeo@montague.lit", "phone");
     let fails = Arc::new(AtomicBool::new(false));
-    let storage = Hesitant(Troubled(MemoryStorage::new(), Arc::clone(&fails)));
+    let storage = Hesitant::new(Troubled(MemoryStorage::new(), Arc::clone(&fails)));
     let juliet = open_on(&server, "juliet@capulet.lit", "phone", storage);
     let mut failed = 0;
     for polls in 0..8 {
@@ -202,7 +94,7 @@ fn a_message_of_a_dropped_call_outlives_a_failure() {
             romeo.send(&[&juliet.jid], text);
             next_message(&juliet.connection)
         });
-        if poll_and_drop(juliet.client.decrypt_many(page.to_vec()), polls).is_some() {
+        if poll_often(juliet.client.decrypt_many(page.to_vec()), polls).is_some() {
             break;
         }
         // The page is driven to its end without a load, if its commit was under way; then this call needs one.
@@ -258,12 +150,12 @@ fn a_dropped_encrypt_uses_no_key_twice() {
         &server,
         "romeo@montague.lit",
         "phone",
-        Hesitant(MemoryStorage::new()),
+        Hesitant::new(MemoryStorage::new()),
     );
     let juliet = open(&server, "juliet@capulet.lit", "phone");
     for polls in 0..12 {
         let request = || EncryptRequest::new(vec![juliet.jid.clone()], Namespace::OMEMO_2, vec![polls as u8]);
-        let encrypted = match poll_and_drop(romeo.client.encrypt(request()), polls) {
+        let encrypted = match poll_often(romeo.client.encrypt(request()), polls) {
             Some(encrypted) => encrypted.unwrap(),
             None => wait(romeo.client.encrypt(request())).unwrap(),
         };
@@ -289,7 +181,7 @@ fn operations_of_one_client_take_turns() {
         &server,
         "romeo@montague.lit",
         "phone",
-        Hesitant(Arc::clone(&storage)),
+        Hesitant::new(Arc::clone(&storage)),
     );
     let juliet = open(&server, "juliet@capulet.lit", "phone");
     romeo.send(&[&juliet.jid], "hello");

@@ -1,114 +1,27 @@
-//! Many at once: threads on one client, processes on one file.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
+//! Two processes that write from one account, with one file.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::sync::Mutex;
-use std::{env, fs, thread};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
 
-use common::{Device, jid, open, open_on, settle, text};
 use omemo::blocking::wait;
 use omemo::local::Server;
 use omemo::{BareJid, DeviceId, EncryptRequest, EncryptedMessage, IncomingMessage, Namespace};
-use omemo_sansio::protocol::{Omemo2, Protocol};
 use omemo_sansio::{KeyElement, Payload, RecipientKeys};
+use omemo_storage::Metered;
 use omemo_storage_sqlite::SqliteStorage;
 
-/// The ratchet key and number of every key element: the same pair twice would be the same message key twice.
-fn message_keys(messages: &[EncryptedMessage]) -> Vec<([u8; 32], u32)> {
-    let elements = messages
-        .iter()
-        .flat_map(|message| &message.recipients)
-        .flat_map(|recipient| &recipient.keys);
-    let header = |element: &KeyElement| {
-        let incoming = Omemo2.parse(&element.data).unwrap();
-        let header = incoming.message.header();
-        (*header.ratchet_key.as_bytes(), header.n)
-    };
-    elements.map(header).collect()
-}
-
-fn assert_distinct(messages: &[EncryptedMessage]) {
-    let keys = message_keys(messages);
-    assert_eq!(
-        keys.iter().collect::<BTreeSet<_>>().len(),
-        keys.len(),
-        "a message key was used twice"
-    );
-}
-
-#[test]
-fn sixty_four_messages_at_once_from_eight_threads_use_sixty_four_keys() {
-    let server = Server::new();
-    let romeo = open(&server, "romeo@montague.lit", "phone");
-    let juliet = open(&server, "juliet@capulet.lit", "phone");
-    let messages = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for thread in 0..8 {
-            let (romeo, juliet, messages) = (&romeo, &juliet, &messages);
-            scope.spawn(move || {
-                for n in 0..8 {
-                    let encrypted = romeo.encrypt(&[&juliet.jid], &format!("{thread}/{n}")).unwrap();
-                    messages.lock().unwrap().extend(encrypted.messages);
-                }
-            });
-        }
-    });
-    let messages = messages.into_inner().unwrap();
-    assert_eq!(messages.len(), 64);
-    assert_distinct(&messages);
-    let mut texts = BTreeSet::new();
-    for message in messages {
-        let decrypted = juliet
-            .decrypt(IncomingMessage {
-                sender: romeo.jid.clone(),
-                message,
-            })
-            .unwrap();
-        texts.insert(text(&decrypted).unwrap());
-    }
-    assert_eq!(texts.len(), 64);
-}
-
-#[test]
-fn two_clients_of_one_account_in_one_process_share_its_sessions() {
-    let server = Server::new();
-    let storage = omemo_storage_memory::MemoryStorage::new();
-    let one = open_on(&server, "romeo@montague.lit", "phone", storage.clone());
-    let other = open_on(&server, "romeo@montague.lit", "phone", storage);
-    assert_eq!(one.client.device(), other.client.device());
-    let juliet = open(&server, "juliet@capulet.lit", "phone");
-    let messages = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for device in [&one, &other] {
-            let (juliet, messages) = (&juliet, &messages);
-            scope.spawn(move || {
-                for n in 0..50 {
-                    let encrypted = device.encrypt(&[&juliet.jid], &n.to_string()).unwrap();
-                    messages.lock().unwrap().extend(encrypted.messages);
-                }
-            });
-        }
-    });
-    let messages = messages.into_inner().unwrap();
-    assert_eq!(messages.len(), 100);
-    assert_distinct(&messages);
-    for message in messages {
-        let _ = juliet
-            .decrypt(IncomingMessage {
-                sender: one.jid.clone(),
-                message,
-            })
-            .unwrap();
-    }
-}
+use super::assert_distinct;
+use super::common::{Device, jid, open, open_on, settle, text};
 
 const SENDER: &str = "romeo@montague.lit";
 const MESSAGES: usize = 100;
 const CONTACTS: usize = 10;
+
+/// The file that tells the processes to begin.
+const GO: &str = "go";
 
 fn contact(n: usize) -> BareJid {
     jid(&format!("contact{n}@capulet.lit"))
@@ -135,13 +48,21 @@ fn two_processes_on_one_file_send_to_ten_devices_each() {
     drop(romeo);
 
     let children: Vec<Child> = (0..2).map(|_| spawn_sender(directory.path())).collect();
-    let mut messages = Vec::new();
+    let of = |child: &Child, what: &str| directory.path().join(format!("{}.{what}", child.id()));
+    // Neither begins before both can.
+    await_that("both are ready", || {
+        children.iter().all(|child| of(child, "ready").exists())
+    });
+    fs::write(directory.path().join(GO), "").unwrap();
+    let (mut messages, mut conflicts) = (Vec::new(), 0);
     for mut child in children {
-        let id = child.id();
         assert!(child.wait().unwrap().success());
-        let lines = fs::read_to_string(directory.path().join(format!("{id}.sent"))).unwrap();
+        let lines = fs::read_to_string(of(&child, "sent")).unwrap();
         messages.extend(lines.lines().map(read_message));
+        let met = fs::read_to_string(of(&child, "conflicts")).unwrap();
+        conflicts += met.parse::<u64>().unwrap();
     }
+    assert!(conflicts > 0, "they never met");
     assert_eq!(messages.len(), 2 * MESSAGES);
     assert_distinct(&messages);
     for contact in &contacts {
@@ -159,7 +80,10 @@ fn two_processes_on_one_file_send_to_ten_devices_each() {
 
 fn spawn_sender(directory: &Path) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", "two_processes_on_one_file_send_to_ten_devices_each"])
+        .args([
+            "--exact",
+            "processes::two_processes_on_one_file_send_to_ten_devices_each",
+        ])
         .env("OMEMO_TEST_SENDER", directory)
         .spawn()
         .unwrap()
@@ -167,19 +91,34 @@ fn spawn_sender(directory: &Path) -> Child {
 
 /// What each of the two processes does. The network has nothing to offer: the sessions are all in the file.
 fn send_as_a_process(directory: &Path) {
-    let storage = wait(SqliteStorage::open(directory.join("romeo.sqlite"))).unwrap();
+    let storage = Metered::new(wait(SqliteStorage::open(directory.join("romeo.sqlite"))).unwrap());
     let romeo = open_on(&Server::new(), SENDER, "phone", storage);
     let to: Vec<BareJid> = (0..CONTACTS).map(contact).collect();
+    let tell = |what: &str, text: &str| {
+        fs::write(directory.join(format!("{}.{what}", process::id())), text).unwrap();
+    };
+    romeo.client.storage().take();
+    tell("ready", "");
+    await_that("the other is ready", || directory.join(GO).exists());
     let mut lines = String::new();
     for n in 0..MESSAGES {
-        let plaintext = format!("{} says {n}", std::process::id()).into_bytes();
+        let plaintext = format!("{} says {n}", process::id()).into_bytes();
         let request = EncryptRequest::new(to.clone(), Namespace::OMEMO_2, plaintext);
         let encrypted = wait(romeo.client.encrypt(request)).unwrap();
         let outgoing = encrypted.complete().unwrap();
         assert_eq!(outgoing.encrypted_to.len(), CONTACTS);
         lines.push_str(&write_message(&outgoing.messages[0]));
     }
-    fs::write(directory.join(format!("{}.sent", std::process::id())), lines).unwrap();
+    tell("sent", &lines);
+    tell("conflicts", &romeo.client.storage().take().conflicts.to_string());
+}
+
+fn await_that(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not so: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// A line a message: sender, payload, then account, device and bytes of each key element.
