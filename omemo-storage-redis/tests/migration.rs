@@ -144,7 +144,7 @@ async fn values(storage: &RedisStorage) -> Result<Vec<String>, StorageError> {
     Ok(records.values().map(|record| text(&record.value)).collect())
 }
 
-/// At each step of the way a call is carried out whole or refused whole.
+/// At each step of the way a call is carried out whole or refused whole. One step after the other: hence its length.
 #[tokio::test]
 async fn account_on_its_way() {
     let cluster = Cluster::start(3, false);

@@ -5,7 +5,7 @@ use std::path::Path;
 use omemo_sansio::keys::{IdentityKey, IdentityKeyPair, KeyPair};
 use omemo_sansio::protocol::{Legacy, Omemo2, Protocol};
 use omemo_sansio::ratchet::{OwnKeys, Session, SkipLimits};
-use omemo_sansio::{DeviceId, PreKeyId, Timestamp};
+use omemo_sansio::{DeviceId, EncryptedMessage, KeyElement, PreKeyId, Timestamp};
 use omemo_xml::Format;
 use serde_json::Value;
 
@@ -59,6 +59,29 @@ fn so_does_one_of_legacy_omemo() {
     opens("old", &Legacy);
 }
 
+fn element_for_the_receiver<'a>(
+    encrypted: &'a EncryptedMessage,
+    fixture: &Value,
+    protocol: &dyn Protocol,
+) -> &'a KeyElement {
+    assert_eq!(
+        encrypted.namespace.as_str(),
+        fixture["namespace"].as_str().unwrap()
+    );
+    assert_eq!(encrypted.sender_device.get(), id(&fixture["sender_device_id"]));
+    let receiver = DeviceId::new(id(&fixture["receiver_device_id"]));
+    encrypted
+        .recipients
+        .iter()
+        .filter(|recipient| match &recipient.jid {
+            Some(jid) => fixture["receiver"].as_str() == Some(jid.as_str()),
+            None => !protocol.names_recipients(),
+        })
+        .flat_map(|recipient| &recipient.keys)
+        .find(|key| key.device == receiver)
+        .unwrap()
+}
+
 fn opens(name: &str, protocol: &dyn Protocol) {
     let fixture: Value = serde_json::from_str(&read("fixture.json")).unwrap();
     let fixture = &fixture[name];
@@ -68,22 +91,7 @@ fn opens(name: &str, protocol: &dyn Protocol) {
         .find_map(|child| Format::of_element(child).map(|format| format.encrypted_from_xml(child)))
         .unwrap()
         .unwrap();
-    assert_eq!(
-        encrypted.namespace.as_str(),
-        fixture["namespace"].as_str().unwrap()
-    );
-    assert_eq!(encrypted.sender_device.get(), id(&fixture["sender_device_id"]));
-    let receiver = DeviceId::new(id(&fixture["receiver_device_id"]));
-    let element = encrypted
-        .recipients
-        .iter()
-        .filter(|recipient| match &recipient.jid {
-            Some(jid) => fixture["receiver"].as_str() == Some(jid.as_str()),
-            None => !protocol.names_recipients(),
-        })
-        .flat_map(|recipient| &recipient.keys)
-        .find(|key| key.device == receiver)
-        .unwrap();
+    let element = element_for_the_receiver(&encrypted, fixture, protocol);
 
     let incoming = protocol.parse(&element.data).unwrap();
     let key_exchange = incoming.key_exchange.unwrap();

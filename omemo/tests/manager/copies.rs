@@ -53,18 +53,23 @@ fn keys_of(outgoing: &Outgoing) -> Vec<([u8; 32], u32)> {
         .collect()
 }
 
+/// Each has a session of each protocol with the other then.
+fn talk_in_both(world: &World, romeo: &Device, juliet: &Device) {
+    world.settle(&[romeo, juliet]);
+    for namespace in [OMEMO_2, LEGACY] {
+        romeo.send(&juliet.jid, "hello", std::slice::from_ref(&namespace));
+        world.settle(&[romeo, juliet]);
+        juliet.send(&romeo.jid, "hello", &[namespace]);
+        world.settle(&[romeo, juliet]);
+    }
+}
+
 #[test]
 fn a_copy_that_was_put_back_is_healed_and_no_key_is_used_twice() {
     let world = World::default();
     let romeo = world.device(ROMEO, "phone");
     let juliet = world.device(JULIET, "phone");
-    world.settle(&[&romeo, &juliet]);
-    for namespace in [OMEMO_2, LEGACY] {
-        romeo.send(&juliet.jid, "hello", std::slice::from_ref(&namespace));
-        world.settle(&[&romeo, &juliet]);
-        juliet.send(&romeo.jid, "hello", &[namespace]);
-        world.settle(&[&romeo, &juliet]);
-    }
+    talk_in_both(&world, &romeo, &juliet);
     let devices = wait(romeo.client.device_information(juliet.jid.clone())).unwrap();
     let (key, id) = (devices.devices[0].identity_key.unwrap(), romeo.client.device());
     wait(
@@ -115,15 +120,19 @@ fn a_copy_that_was_put_back_is_healed_and_no_key_is_used_twice() {
         let (new_signed, new_pre_keys) = published(namespace);
         assert!(new_signed > signed && new_pre_keys.is_disjoint(&pre_keys));
     }
+    reads_again_in_both(&world, &romeo, &juliet, used);
+}
 
-    // She writes in a session that he does not have: he opens another, and the next message is read.
+/// She writes in a session that he does not have: he opens another, and the next message is read. His have other keys than
+/// those that were used.
+fn reads_again_in_both(world: &World, romeo: &Device, juliet: &Device, mut used: BTreeSet<([u8; 32], u32)>) {
     for namespace in [OMEMO_2, LEGACY] {
         let spoken = std::slice::from_ref(&namespace);
         juliet.send(&romeo.jid, "lost", spoken);
         let outcome = romeo.receive().remove(0);
         assert!(outcome.is_err(), "{outcome:?}");
         romeo.flush();
-        world.settle(&[&romeo, &juliet]);
+        world.settle(&[romeo, juliet]);
         juliet.send(&romeo.jid, "found", spoken);
         assert_eq!(romeo.texts(), ["found"]);
         let outgoing = romeo.encrypt(&juliet.jid, "thanks", spoken);

@@ -33,7 +33,8 @@ struct Sent {
     read: bool,
 }
 
-/// `short`: both announce their chains one message too short, and have seen that of each other.
+/// `short`: both announce their chains one message too short, and have seen that of each other. An arm for each kind of event:
+/// hence its length.
 fn play(protocol: &'static dyn Protocol, short: bool, events: Vec<Event>) {
     let (mut alice, mut bob) = acquainted_speaking(protocol);
     (alice.counts_short, bob.counts_short) = (short, short);

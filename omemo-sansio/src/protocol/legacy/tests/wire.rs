@@ -211,6 +211,7 @@ fn wire_note_20_a_missing_mark_is_no_matter() {
     assert!(Legacy.parse(&sealed()).unwrap().key_exchange.is_none());
 }
 
+/// Each thing that may be lacking or wrong: hence its length.
 #[test]
 fn wire_note_29_a_key_exchange_needs_its_pre_key_and_valid_keys() {
     for (changed, error) in [
