@@ -211,13 +211,7 @@ pub(crate) fn without_secrets(url: &str) -> String {
 fn sqlite_to_read(path: &str) -> Result<SqliteStorage, Failure> {
     existing(path)?;
     let url = format!("sqlite:{}?mode=ro", escaped(path));
-    wait(SqliteStorage::open(url)).map_err(|error| match error.kind() {
-        // Tables that are lacking would have to be made.
-        ErrorKind::Misconfigured => Failure::new(format!(
-            "{path} is a database, but holds no OMEMO state of this version"
-        )),
-        _ => Failure::because(path, error),
-    })
+    wait(SqliteStorage::open(url)).map_err(|error| Failure::because(path, error))
 }
 
 /// Whether there is a file at all.

@@ -184,6 +184,49 @@ fn bad_urls_are_refused_in_one_line() {
     assert_eq!(fs::read_dir(path).unwrap().count(), 2, "nothing was created");
 }
 
+/// Each is a database that is not opened for reading; only the last lacks what is to be read.
+#[test]
+fn why_a_database_is_not_read_is_said_as_it_is() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    for statements in [
+        include_str!("../../omemo-storage-sqlite/migrations/0001_records.sql"),
+        "INSERT INTO omemo_schema (version) VALUES (1); PRAGMA journal_mode = WAL",
+    ] {
+        sql(&path.join("earlier.db"), statements);
+    }
+    sql(
+        &path.join("other.db"),
+        "PRAGMA encoding = 'UTF-16'; PRAGMA journal_mode = WAL; CREATE TABLE plays (title)",
+    );
+    sql(&path.join("plays.db"), "CREATE TABLE plays (title)");
+    for (file, message) in [
+        ("earlier.db", "read-only, and of an earlier version"),
+        ("other.db", "encoding is UTF-16le, not UTF-8"),
+        ("plays.db", "read-only, and holds no OMEMO state"),
+    ] {
+        let run = omemo(&["inspect", &url(path, file)]);
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{run:?}");
+        assert!(run.err.contains(message), "{run:?}");
+        let says_empty = run.err.contains("no OMEMO state");
+        assert_eq!(says_empty, file == "plays.db", "{run:?}");
+    }
+}
+
+/// Runs statements on a connection of its own.
+fn sql(file: &Path, statements: &'static str) {
+    use sqlx::{ConnectOptions, Connection, Executor};
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        connection.execute(sqlx::raw_sql(statements)).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
 #[test]
 fn paths_may_look_like_urls() {
     let directory = TempDir::new().unwrap();

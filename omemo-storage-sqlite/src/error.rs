@@ -89,8 +89,17 @@ pub(crate) fn is_within_a_transaction(error: &Error) -> bool {
 
 /// Whether somebody else held the database.
 pub(crate) fn is_busy(failed: &StorageError) -> bool {
-    let source = std::error::Error::source(failed).and_then(|source| source.downcast_ref::<Error>());
-    source.and_then(primary_code) == Some(code::BUSY)
+    code_behind(failed) == Some(code::BUSY)
+}
+
+/// Whether it was to be written, and may not be.
+pub(crate) fn is_refused_as_read_only(failed: &StorageError) -> bool {
+    code_behind(failed) == Some(code::READONLY)
+}
+
+fn code_behind(failed: &StorageError) -> Option<i32> {
+    let source = std::error::Error::source(failed)?;
+    primary_code(source.downcast_ref::<Error>()?)
 }
 
 pub(crate) fn is_read_only(error: &Error) -> bool {

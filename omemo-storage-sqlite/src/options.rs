@@ -187,9 +187,15 @@ impl SqliteOptions {
     }
 
     async fn set_up(&self, connection: &mut SqliteConnection) -> Result<Option<Marks>, StorageError> {
-        switch_to_wal(connection).await?;
-        prepare(connection, self.durability).await?;
+        if let Err(failed) = self.make_ready(connection).await {
+            return Err(schema::explain(failed, connection).await);
+        }
         self.marks(connection).await
+    }
+
+    async fn make_ready(&self, connection: &mut SqliteConnection) -> Result<(), StorageError> {
+        switch_to_wal(connection).await?;
+        prepare(connection, self.durability).await
     }
 
     async fn marks(&self, connection: &mut SqliteConnection) -> Result<Option<Marks>, StorageError> {

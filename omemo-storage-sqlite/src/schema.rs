@@ -3,7 +3,7 @@
 use omemo_storage::{ErrorKind, StorageError};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::error::{error, is_read_only};
+use crate::error::{error, is_read_only, is_refused_as_read_only};
 
 /// The migration at place 0 leads to version 1.
 const MIGRATIONS: &[&str] = &[
@@ -51,6 +51,15 @@ fn error_of_migration(failed: sqlx::Error, version: i64) -> StorageError {
         return StorageError::new(ErrorKind::Misconfigured, message).with_source(failed);
     }
     error(failed)
+}
+
+/// Says so where a read-only database lacks the tables: then there is nothing to be read, and nothing wrong with it otherwise.
+pub(crate) async fn explain(failed: StorageError, connection: &mut SqliteConnection) -> StorageError {
+    if is_refused_as_read_only(&failed) && matches!(version(connection).await, Ok(0)) {
+        let message = "the database is read-only, and holds no OMEMO state";
+        return StorageError::new(ErrorKind::Misconfigured, message).with_source(failed);
+    }
+    failed
 }
 
 /// The next migration and the version it leads to.

@@ -70,7 +70,7 @@ impl Kind {
 }
 
 /// Replays every set in a directory: each file `*.json`, and the directory `storage_import`. With names in `only`,
-/// those sets alone; one that is not there counts as failed.
+/// those sets alone; one that is not there counts as failed, and so does a file that does not say which set it is.
 ///
 /// # Errors
 ///
@@ -78,10 +78,11 @@ impl Kind {
 pub fn replay_dir(dir: &Path, only: &[String]) -> io::Result<Report> {
     let mut report = Report::default();
     for path in json_files(dir)? {
-        match read(&path)? {
-            Ok(set) if is_wanted(&set.set, only) => report.sets.push(replay(set)),
-            Ok(_) => {}
-            Err(unreadable) => report.sets.push(unreadable),
+        let (name, read) = read(&path)?;
+        if name.is_none_or(|name| is_wanted(&name, only)) {
+            report
+                .sets
+                .push(read.map_or_else(|unreadable| unreadable, replay));
         }
     }
     let dumps = dir.join(STORAGE_IMPORT);
@@ -136,23 +137,35 @@ fn is_wanted(set: &str, only: &[String]) -> bool {
 ///
 /// If the file cannot be read. What it holds is no error here, but a failure in the report.
 pub fn replay_file(path: &Path) -> io::Result<SetReport> {
-    Ok(read(path)?.map_or_else(|unreadable| unreadable, replay))
+    let (_, read) = read(path)?;
+    Ok(read.map_or_else(|unreadable| unreadable, replay))
 }
 
-/// Reads a file; if it holds no set, what to report of it.
-fn read(path: &Path) -> io::Result<Result<Set, SetReport>> {
-    let bytes = fs::read(path)?;
-    Ok(serde_json::from_slice(&bytes).map_err(|error| {
-        let mut report = SetReport::new(file_name(path));
+/// Reads a file: the name of its set, that of the file where it says none, if it is JSON at all; and if it holds no set, what to
+/// report of it.
+fn read(path: &Path) -> io::Result<(Option<String>, Result<Set, SetReport>)> {
+    let unreadable = |name: &str, error: serde_json::Error| {
+        let mut report = SetReport::new(name);
         report.fail(file_name(path), format!("not a set: {error}"));
         report
-    }))
+    };
+    let value: Value = match serde_json::from_slice(&fs::read(path)?) {
+        Ok(value) => value,
+        Err(error) => return Ok((None, Err(unreadable(&file_name(path), error)))),
+    };
+    let name = value.get("set").and_then(Value::as_str);
+    let name = name.map_or_else(|| file_name(&path.with_extension("")), str::to_owned);
+    let set = serde_json::from_value(value).map_err(|error| unreadable(&name, error));
+    Ok((Some(name), set))
 }
 
 fn replay(set: Set) -> SetReport {
     let mut report = SetReport::new(set.set);
     let Some(kind) = Kind::named(&report.name) else {
         report.supported = false;
+        if set.cases.is_empty() {
+            report.fail("set", "not supported");
+        }
         for (index, case) in set.cases.iter().enumerate() {
             report.fail(case_name(case, index), "not supported");
         }

@@ -12,13 +12,13 @@ pub struct Report {
 /// What came of one set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetReport {
-    /// Its name; that of its file where it could not be read.
+    /// Its name; that of its file where it says none.
     pub name: String,
     /// How many cases passed.
     pub passed: usize,
     /// The cases that failed, with the first thing wrong in each, and whatever is wrong with the set as such.
     pub failed: Vec<Failure>,
-    /// Whether the set is of a kind that can be replayed. If not, all its cases count as failed.
+    /// Whether the set is of a kind that can be replayed. If not, all its cases count as failed, and one at least.
     pub supported: bool,
 }
 

@@ -66,7 +66,7 @@ impl Drop for Disk {
 }
 
 /// Fills the disk over and over. `mend` starts again what did not bear it, once there is room.
-fn storm(name: &str, disk: &Disk, place: &Place, mut mend: impl FnMut()) {
+fn storm(name: &str, disk: &Disk, place: &Place, mut mend: impl FnMut()) -> [Stage; 2] {
     let stages =
         [Wrapping::Plain, Wrapping::Sealed].map(|wrapping| Stage::new(place.clone(), wrapping, None));
     meanwhile(&[&stages[0], &stages[1]], |work| {
@@ -82,16 +82,20 @@ fn storm(name: &str, disk: &Disk, place: &Place, mut mend: impl FnMut()) {
             mend();
         }
     });
-    for stage in stages {
+    for stage in &stages {
         stage.end(&format!("full disks, {name}: {TIMES} times full"));
     }
+    stages
 }
 
+/// SQLite tells a disk that is full from everything else.
 #[test]
 fn of_sqlite() {
     let disk = Disk::mount(16);
     let file = disk.path().join("omemo.db").to_str().unwrap().to_owned();
-    storm("SQLite", &disk, &Place::Sqlite(file), || {});
+    for stage in storm("SQLite", &disk, &Place::Sqlite(file), || {}) {
+        assert!(stage.troubles.full() > 0, "none said so: {}", stage.troubles);
+    }
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Stage {
 
     /// When the storm is over: everybody can still talk, everything that was on its way arrives, and nothing that was read
     /// can be read again. Says how it was.
-    pub(crate) fn end(self, storm: &str) {
+    pub(crate) fn end(&self, storm: &str) {
         let mut hand = self.hand();
         for _ in 0..3 {
             self.turn(&mut hand);

@@ -31,6 +31,10 @@ impl Troubles {
         self.unknown.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn full(&self) -> usize {
+        self.full.load(Ordering::SeqCst)
+    }
+
     /// All but conflicts.
     pub(crate) fn failures(&self) -> usize {
         let counts = [&self.unknown, &self.unavailable, &self.full];

@@ -148,6 +148,24 @@ fn what_is_no_set_is_named() {
     assert_eq!(replay_dir(dir.path(), &only).unwrap().failed(), 2);
 }
 
+/// What is left out may be of another form; what is asked for may not, nor what does not say what it is.
+#[test]
+fn what_is_left_out_is_not_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, value: Value| std::fs::write(dir.path().join(name), value.to_string()).unwrap();
+    write("other.json", json!({"set": "group_chat", "rounds": []}));
+    write("list.json", json!([1, 2]));
+    std::fs::copy(file("xeddsa"), dir.path().join("xeddsa.json")).unwrap();
+    let only = |name: &str| replay_dir(dir.path(), &[name.to_owned()]).unwrap();
+    assert!(only("xeddsa").is_success(), "{}", only("xeddsa"));
+    for (name, file) in [("group_chat", "other.json"), ("list", "list.json")] {
+        let report = only(name);
+        assert_eq!((report.sets.len(), report.failed()), (1, 1), "{report}");
+        assert_eq!(report.sets[0].failed[0].case, file);
+    }
+    assert_eq!(replay_dir(dir.path(), &[]).unwrap().failed(), 2);
+}
+
 #[test]
 fn what_is_not_supported_is_counted() {
     let dir = tempfile::tempdir().unwrap();
@@ -164,4 +182,20 @@ fn what_is_not_supported_is_counted() {
          storage_import: 0 passed, 1 failed\n  dump_0.json: missing field `devices`\n\
          total: 0 passed, 3 failed\n"
     );
+}
+
+#[test]
+fn what_is_not_supported_is_counted_without_cases_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = json!({"set": "x3dh_nomemo", "namespace": null, "count": 0, "cases": []});
+    std::fs::write(dir.path().join("x3dh_nomemo.json"), set.to_string()).unwrap();
+    std::fs::copy(file("xeddsa"), dir.path().join("xeddsa.json")).unwrap();
+    let report = replay_dir(dir.path(), &[]).unwrap();
+    assert_eq!(
+        report.to_string(),
+        "x3dh_nomemo: 0 passed, 1 failed (not supported)\n\
+         xeddsa: 30 passed, 0 failed\n\
+         total: 30 passed, 1 failed\n"
+    );
+    assert!(!report.is_success());
 }

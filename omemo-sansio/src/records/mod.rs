@@ -8,6 +8,8 @@ mod contact;
 mod few;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod golden_debug;
 #[cfg(feature = "hazmat")]
 pub(crate) mod hazmat;
 mod inbox;
