@@ -11,6 +11,7 @@
 mod common;
 mod decrypt;
 mod hesitant;
+mod unclaimed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

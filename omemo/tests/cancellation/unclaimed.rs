@@ -1,24 +1,31 @@
 //! What a dropped call has read is handed out once, however many calls ask for it at the same time.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/hesitant.rs"]
-mod hesitant;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
-use std::pin::pin;
-
-use common::{Device, jid, open, open_on, text};
-use hesitant::{Hesitant, poll};
 use omemo::IncomingMessage;
 use omemo::blocking::wait;
-use omemo::local::{Delivery, Server};
+use omemo::local::Server;
 use omemo_storage_memory::MemoryStorage;
+
+use super::common::{Device, jid, open, open_on, text};
+use super::hesitant::Hesitant;
+use super::next_message;
 
 /// More than a call is ever pending that waits for nobody.
 const MOST: usize = 8;
 
 /// After so many polls a call has committed and was not told yet.
 const DURING_COMMIT: usize = 4;
+
+/// Polls a future at most so many times, and lets it go on waiting; its output, if it has come to its end.
+fn poll<F: Future>(future: &mut Pin<&mut F>, polls: usize) -> Option<F::Output> {
+    let mut context = Context::from_waker(Waker::noop());
+    (0..polls).find_map(|_| match future.as_mut().poll(&mut context) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    })
+}
 
 struct Pair {
     romeo: Device,
@@ -34,7 +41,7 @@ impl Pair {
                 &server,
                 "juliet@capulet.lit",
                 "phone",
-                Hesitant(MemoryStorage::new()),
+                Hesitant::new(MemoryStorage::new()),
             ),
         }
     }
@@ -42,11 +49,7 @@ impl Pair {
     fn messages<const N: usize>(&self, texts: [&str; N]) -> [IncomingMessage; N] {
         texts.map(|text| {
             self.romeo.send(&[&jid("juliet@capulet.lit")], text);
-            loop {
-                if let Delivery::Message(message) = self.juliet.connection.receive().unwrap() {
-                    return message;
-                }
-            }
+            next_message(&self.juliet.connection)
         })
     }
 
