@@ -40,7 +40,8 @@ pub struct Settings {
     pub pre_key_policy: Arc<dyn PreKeyPolicy>,
     /// Whether plaintexts are kept, in the same commit, until the application acknowledges them; off by default. With it no
     /// crash comes between the commit and the application's own database; but plaintexts lie in the storage meanwhile, and
-    /// each message costs two more records.
+    /// each message costs two more records. A message that is delivered again before it is acknowledged is handed out again
+    /// too, with the same [`InboxId`](crate::InboxId).
     pub inbox: bool,
     /// After how long without a word a device of the own account is reported as silent, in seconds: one day to ten years
     /// (3,650 days); 90 days by default. Nothing happens to it.

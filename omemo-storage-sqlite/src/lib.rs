@@ -49,6 +49,8 @@
 //! * older content put into the same file if the database was not opened since, and no commit since was a mark:
 //!   likely after a few commits, one time in 600 after a hundred; or along with a former `-mark` into that, whatever was
 //!   committed, if the database was not opened since;
+//! * a copy of the file alone, without its log (`-wal`), from before the log was folded into it for the first time: it lacks
+//!   even the accounts, and looks new;
 //! * a copy where the file system tells neither inodes nor the times when files were made, or where a tool restores both;
 //! * anything at all on an application's own pool, in memory, and with [`SqliteOptions::allow_volatile`].
 //!

@@ -304,6 +304,14 @@ impl<S: Storage, N: Network> Client<S, N> {
     }
 }
 
+/// Whether a message that has failed so was worth looking at the list of its sender.
+fn looks_at_lists(failure: &DecryptFailure) -> bool {
+    !matches!(
+        failure,
+        DecryptFailure::OwnMessage | DecryptFailure::SeveralKeys(_)
+    )
+}
+
 impl<S, N> Driver<S, N> {
     /// Tells of what was put in the outbox by a message that ended so.
     pub(crate) fn note_owed(&self, message: &IncomingMessage, decrypted: &Result<Decrypted, Error>) {
@@ -315,7 +323,7 @@ impl<S, N> Driver<S, N> {
             Err(Error::Decrypt(failure)) => {
                 failure.advice() == Advice::Flush
                     || matches!(failure, DecryptFailure::TooManySkippedMessageKeys { .. })
-                    || message.sender.as_str() == self.id.as_str()
+                    || message.sender.as_str() == self.id.as_str() && looks_at_lists(failure)
             }
             Err(_) => false,
         };

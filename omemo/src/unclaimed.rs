@@ -168,7 +168,11 @@ impl<S: Storage, N: Network> Driver<S, N> {
     }
 
     fn others_may_have_read(&self, messages: &[IncomingMessage]) -> bool {
-        self.ending.try_lock().is_none() || !self.parked.overlapping(messages, None).is_empty()
+        match self.ending.try_lock() {
+            None => true,
+            // Held while looking, so that nobody takes one up or drops one meanwhile.
+            Some(_ending) => !self.parked.overlapping(messages, None).is_empty(),
+        }
     }
 
     /// Drives dropped calls to their end.

@@ -9,7 +9,7 @@ use common::{Device, jid, open, open_on, settings, text};
 use damage::damage;
 use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
-use omemo::{Client, Error, IncomingMessage};
+use omemo::{Client, Error, IncomingMessage, OutboxFailure, OutboxItem};
 
 const ROMEO: &str = "romeo@montague.lit";
 const JULIET: &str = "juliet@capulet.lit";
@@ -78,6 +78,32 @@ fn the_others_of_a_page_are_read() {
     assert!(matches!(of_juliet, Err(Error::Corrupt { .. })), "{of_juliet:?}");
     assert_eq!(text(&of_tybalt.unwrap()).as_deref(), Some("read"));
     assert_eq!(text(&of_paris.unwrap()).as_deref(), Some("read too"));
+}
+
+#[test]
+fn what_is_owed_to_others_and_what_is_published_leaves() {
+    let server = Server::new();
+    let [romeo, juliet, tybalt] = [ROMEO, JULIET, TYBALT].map(|of| open(&server, of, "phone"));
+    for other in [&juliet, &tybalt] {
+        other.send(&[&romeo.jid], "hello");
+    }
+    for message in arrived(&romeo) {
+        assert!(romeo.decrypt(message).is_ok());
+    }
+    damage(romeo.client.storage(), ROMEO, JULIET);
+    let flushed = romeo.flush();
+    let is_of_juliet =
+        |item: &OutboxItem| matches!(item, OutboxItem::Reply { jid, .. } if *jid == juliet.jid);
+    assert_eq!(flushed.failed.len(), 1, "{flushed:?}");
+    let (item, failure) = &flushed.failed[0];
+    assert!(is_of_juliet(item), "{item:?}");
+    assert!(
+        matches!(failure, OutboxFailure::Corrupt { partition, .. } if partition.contains(JULIET)),
+        "{failure:?}"
+    );
+    assert_eq!(flushed.sent.len(), 2, "a bundle and an answer: {flushed:?}");
+    assert!(!flushed.sent.iter().any(is_of_juliet), "{flushed:?}");
+    assert!(wait(romeo.client.maintain()).is_ok());
 }
 
 #[test]

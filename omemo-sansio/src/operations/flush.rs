@@ -4,6 +4,7 @@
 //! sent, and the mark goes only if they are still so when its arrival is known. A mark that was set again meanwhile, or
 //! keys that have changed since an upload, make it send once more, so a slow old upload never has the last word.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::device_list::{Source, apply_downloaded, current_list, forget_records, keep_listed};
@@ -12,7 +13,7 @@ use crate::engine::{DeleteBundle, DownloadDeviceList, Env, Stop, View};
 use crate::error::BundleFailure;
 use crate::records::{AccountRecord, Contact, Mark, MarkPlace, PreKeys, ProtocolRecord, Receiver, place};
 use crate::settings::Settings;
-use crate::{BareJid, DeviceId, Namespace, NetworkError};
+use crate::{BareJid, DeviceId, Namespace, NetworkError, RecordError};
 
 /// What is left to say of an outbox after it was flushed.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +58,15 @@ pub enum OutboxFailure {
     AfterBundle,
     /// The protocol is not spoken any more.
     UnknownNamespace,
+    /// A stored record of the contact cannot be read. What is owed to others leaves all the same.
+    Corrupt {
+        /// The partition of the record.
+        partition: String,
+        /// The item of the record.
+        item: String,
+        /// What is wrong with it.
+        source: RecordError,
+    },
 }
 
 impl From<&MarkPlace> for OutboxItem {

@@ -125,8 +125,22 @@ fn make_ready(
         awaits_bundles: false,
     };
     for mut reply in replies {
-        let known = known_device(view, &reply)?;
-        let session = peer_of_session(view, &place::session(&reply.jid, &reply.namespace, reply.device)?)?;
+        let (known, session) = match known_device(view, &reply) {
+            Err(Stop::Fail(Error::Corrupt {
+                partition,
+                item,
+                source,
+            })) => {
+                let failure = OutboxFailure::Corrupt {
+                    partition,
+                    item,
+                    source,
+                };
+                acknowledge(view, &reply.place, Err(failure), flushed)?;
+                continue;
+            }
+            known => known?,
+        };
         if session.is_some_and(|peer| known.is_none_or(|known| known.identity.is_none_or(|key| key == peer)))
         {
             owed.ready.push(reply);
@@ -171,14 +185,17 @@ struct Known {
     repaired: Option<Timestamp>,
 }
 
-fn known_device(view: &mut View, reply: &Reply) -> Result<Option<Known>, Stop> {
+/// What is known of the device, and whom its session is with.
+fn known_device(view: &mut View, reply: &Reply) -> Result<(Option<Known>, Option<IdentityKey>), Stop> {
+    let session = peer_of_session(view, &place::session(&reply.jid, &reply.namespace, reply.device)?)?;
     let contact = view.read::<Contact>(&place::contact(&reply.jid)?)?;
     let known = |device: &ContactDevice| Known {
         identity: device.identity,
         listed: device.is_active(&reply.namespace),
         repaired: device.repaired,
     };
-    Ok(contact.and_then(|contact| contact.device(reply.device).map(known)))
+    let known = contact.and_then(|contact| contact.device(reply.device).map(known));
+    Ok((known, session))
 }
 
 /// The bundle to open a session from; `None` if it has to be downloaded first.

@@ -29,9 +29,15 @@ fn contacts_are_told_though_what_is_known_of_another_is_damaged() {
     overwrite(a1.client.storage(), ALICE, BOB, |_| former.as_bytes().to_vec());
     assert_eq!(
         told(&a1),
-        expected(&[(ALICE, BOB, 22, false)]),
-        "what was not told is owed"
+        expected(&[
+            (ALICE, ALICE, 13, false),
+            (ALICE, BOB, 22, false),
+            (BOB, ALICE, 13, false),
+            (CAROL, ALICE, 13, false),
+        ]),
+        "what was not told is owed, and some is told again"
     );
+    settle_debts(&a1);
 }
 
 #[test]

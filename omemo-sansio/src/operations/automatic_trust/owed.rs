@@ -44,6 +44,7 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
         return Ok(OwedTrustMessages::default());
     };
     let concerned = concerned(settings, &owed);
+    let all = concerned.len();
     for jid in &concerned {
         view.want(place::contact(jid)?);
     }
@@ -51,7 +52,8 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
     let mut contacts = BTreeMap::new();
     for jid in concerned {
         match view.read::<Contact>(&place::contact(&jid)?) {
-            // The others are told all the same; what there is to say of this one stays owed.
+            // The others are told all the same. What there is to say of this one, or to tell it, stays owed: then others are
+            // told again, which does no harm.
             Err(Stop::Fail(Error::Corrupt { .. })) if jid != settings.jid => {}
             contact => drop(contacts.insert(jid, contact?.unwrap_or_default())),
         }
@@ -65,6 +67,7 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
     };
     let mut sayings = BTreeMap::new();
     let mut decisions = owed.decisions.clone();
+    let every_one_is_told = contacts.len() == all;
     decisions.retain(|(jid, _), _| contacts.contains_key(jid));
     for (jid, key) in decisions.keys() {
         // What was decided may have been taken back where another policy is in use.
@@ -73,6 +76,7 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
             round.tell(&mut sayings, jid, *key, verdict);
         }
     }
+    decisions.retain(|(jid, _), _| every_one_is_told || *jid != settings.jid);
     Ok(OwedTrustMessages {
         messages: sayings.into_iter().flat_map(messages).collect(),
         decisions,

@@ -59,17 +59,20 @@ pub(super) fn note_decided(
     decisions: &[Decided],
 ) -> Result<(), Stop> {
     let owed_place = place::owed_trust()?;
-    view.require([owed_place.clone()])?;
+    view.require([owed_place.clone(), place::account()?])?;
     let Some(mut owed) = view.take::<OwedTrust>(&owed_place)? else {
         return Ok(());
     };
     let histories = decisions.iter().map(|decided| place::trust_history(&decided.jid));
     view.require(histories.collect::<Result<Vec<_>, _>>()?)?;
-    for Decided { jid, key, .. } in decisions {
+    let own_key = own_account(view)?.identity.public().curve25519();
+    for Decided { jid, key, before } in decisions {
         let contact = view.read::<Contact>(&place::contact(jid)?)?;
         let level = contact.as_ref().and_then(|contact| contact.trust.get(key));
         let meaning = level.and_then(|level| settings.trust.meaning(level));
-        owe(&mut owed, settings, (jid, *key), level, meaning);
+        if level != before.as_ref() && *key != own_key {
+            owe(&mut owed, settings, (jid, *key), level, meaning);
+        }
         let place = place::trust_history(jid)?;
         if let Some(mut history) = view.take::<TrustHistory>(&place)? {
             history.decide(
@@ -112,8 +115,12 @@ fn owe(
         // Others are not told of it.
         _ => return,
     };
-    if owed.decisions.len() < MAX_OWED {
-        owed.decisions.insert(of, verdict);
+    owed.decisions.insert(of, verdict);
+    if owed.decisions.len() > MAX_OWED {
+        // What own devices are told of others matters less than that an own key was stolen.
+        let one_of_others = owed.decisions.keys().find(|(of, _)| *of != settings.jid);
+        let gone = one_of_others.or_else(|| owed.decisions.keys().next()).cloned();
+        gone.map(|gone| owed.decisions.remove(&gone));
     }
 }
 
