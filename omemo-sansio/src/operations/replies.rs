@@ -94,8 +94,14 @@ pub(super) fn gather(
     }
     view.settle()?;
     let owed = make_ready(view, settings, now, owed, flushed)?;
-    // The answer says as much, once it is ready: one that fails is not tried again.
-    for reply in owed.ready.iter().filter(|reply| is_answer(&reply.place)) {
+    forget_doubled(view, &owed.ready, &doubled)?;
+    Ok(owed)
+}
+
+/// Forgets the new sessions that are owed to devices whose answers are ready, as those say as much. Not before: an answer that
+/// fails is not tried again.
+fn forget_doubled(view: &mut View, ready: &[Reply], doubled: &BTreeSet<Receiver>) -> Result<(), Stop> {
+    for reply in ready.iter().filter(|reply| is_answer(&reply.place)) {
         let repair = MarkPlace::Repair(reply.namespace.clone(), reply.jid.clone(), reply.device);
         if repair
             .receiver()
@@ -105,7 +111,7 @@ pub(super) fn gather(
             view.delete(&repair.key()?)?;
         }
     }
-    Ok(owed)
+    Ok(())
 }
 
 fn is_answer(place: &MarkPlace) -> bool {

@@ -120,7 +120,9 @@ fn owe(
         // What own devices are told of others matters less than that an own key was stolen.
         let one_of_others = owed.decisions.keys().find(|(of, _)| *of != settings.jid);
         let gone = one_of_others.or_else(|| owed.decisions.keys().next()).cloned();
-        gone.map(|gone| owed.decisions.remove(&gone));
+        if let Some(gone) = gone {
+            owed.decisions.remove(&gone);
+        }
     }
 }
 
