@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Run, demo_in, fingerprints, good, omemo, url};
+use common::{Run, demo_in, fingerprints, good, omemo, python_omemo, url};
 use omemo::Settings;
 use omemo::blocking::Client;
 use omemo::local::Server;
@@ -24,12 +24,7 @@ fn copy(directory: &TempDir) -> String {
 
 /// Takes over another account into it, which writes.
 fn write(directory: &Path, url: &str) -> Run {
-    let dump =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/vectors/storage_import/dump_4.json");
-    let dump: serde_json::Value = serde_json::from_slice(&fs::read(dump).unwrap()).unwrap();
-    let source = directory.join("python-omemo.json");
-    fs::write(&source, dump["devices"][2]["storage"].to_string()).unwrap();
-    omemo(&["import", source.to_str().unwrap(), url])
+    omemo(&["import", &python_omemo(directory), url])
 }
 
 fn holds(url: &str, kind: &str) -> usize {

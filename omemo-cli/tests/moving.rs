@@ -89,13 +89,18 @@ fn a_source_of_one_protocol_moves_too() {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../omemo-import/tests/data/python_omemo_0_14.json");
     let recorded: Value = serde_json::from_slice(&fs::read(recorded).unwrap()).unwrap();
     let source = dir.path().join("python-omemo-legacy.json");
-    fs::write(&source, recorded["storage"].to_string()).unwrap();
+    let json = recorded["storage"].to_string().into_bytes();
+    fs::write(&source, &json).unwrap();
     let url = format!("sqlite:{}", dir.path().join("omemo.sqlite").display());
     let legacy = ["--format", "python-omemo-legacy"];
     let import = |more: &[&str]| {
         let arguments = [&["import", source.to_str().unwrap(), &url], &legacy[..], more].concat();
         omemo(&arguments)
     };
+    let other = import(&["--account", "eve@example.org"]);
+    assert_eq!(other.status.code(), Some(1));
+    let says = format!("{}: is the storage of alice@example.org\n", source.display());
+    assert!(text(&other.stderr).ends_with(&says), "{}", text(&other.stderr));
     let dry = import(&["--dry-run"]);
     assert!(dry.status.success(), "{}", text(&dry.stderr));
     assert!(text(&dry.stdout).contains("would be taken over: "));
@@ -103,6 +108,47 @@ fn a_source_of_one_protocol_moves_too() {
     assert!(done.status.success(), "{}", text(&done.stderr));
     assert!(text(&done.stdout).contains("Nothing may run on the source any more"));
     assert!(text(&import(&[]).stderr).contains("the account is there already"));
+    assert_eq!(fs::read(&source).unwrap(), json);
+}
+
+/// A source may have levels of its own.
+#[test]
+fn a_trust_level_becomes_what_it_is_said_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, json) = source(dir.path());
+    let mut json: Value = serde_json::from_slice(&json).unwrap();
+    for (name, value) in json.as_object_mut().unwrap() {
+        if name.starts_with("/trust/alice@example.org/") {
+            *value = "FRIEND".into();
+        } else if name.starts_with("/trust/carol@example.org/") {
+            *value = "FOE".into();
+        }
+    }
+    fs::write(&source, json.to_string()).unwrap();
+    let database = dir.path().join("omemo.sqlite");
+    let url = format!("sqlite:{}", database.display());
+    let import = ["import", source.to_str().unwrap(), &url];
+
+    let refused = omemo(&[&import[..], &["--level", "FRIEND=trusted"]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    let says = "is the trust level \"FOE\", which has no counterpart here";
+    assert!(text(&refused.stderr).contains(says), "{}", text(&refused.stderr));
+    assert!(!database.exists());
+
+    let told = ["--level", "FRIEND=trusted", "--level", "FOE=distrusted"];
+    let done = omemo(&[&import[..], &told].concat());
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let shown = text(&omemo(&["fingerprint", &url]).stdout);
+    let level = |device: &str| {
+        let mut lines = shown.lines();
+        let details = lines.find_map(|line| line.trim().strip_prefix(device));
+        details.unwrap_or_else(|| panic!("{device}: {shown}")).trim()
+    };
+    assert_eq!(
+        ["348425439", "1221067170", "1316803830"].map(level),
+        ["trusted", "trusted", "distrusted"],
+        "{shown}"
+    );
 }
 
 #[test]
@@ -122,11 +168,9 @@ fn what_is_wrong_is_named() {
         "--account",
         "eve@example.org",
     ]);
-    assert!(
-        !text(&other.stdout).contains("taken over: "),
-        "{}",
-        text(&other.stdout)
-    );
+    assert_eq!((other.status.code(), &*text(&other.stdout)), (Some(1), ""));
+    let says = format!("{}: the source is of bob@example.org\n", source.display());
+    assert!(text(&other.stderr).ends_with(&says), "{}", text(&other.stderr));
     let level = omemo(&["import", source.to_str().unwrap(), &url, "--level", "X=friend"]);
     assert_eq!(level.status.code(), Some(2));
 }

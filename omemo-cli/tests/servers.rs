@@ -11,9 +11,9 @@ mod redis;
 use std::fs;
 use std::time::Duration;
 
-use common::{good, omemo};
+use common::{fingerprints, good, omemo, python_omemo};
 use omemo_storage::blocking::wait;
-use omemo_storage::{MasterKey, Sealed, Storage};
+use omemo_storage::{AccountId, MasterKey, Sealed, Storage};
 use omemo_storage_redis::RedisOptions;
 use tempfile::TempDir;
 
@@ -110,6 +110,50 @@ fn postgresql_through_pgbouncer() {
     assert_eq!(run.code, 1, "{run:?}");
     let out = good(&[&inspect[..], &["--pgbouncer"]].concat());
     assert!(out.starts_with("romeo@montague.lit\n  p\n"), "{out}");
+}
+
+/// Takes an account over to a server, sealed: all that was announced, and once.
+fn move_to(url: &str, told: &[&str]) {
+    let (directory, keys) = (TempDir::new().unwrap(), Keys::new());
+    let source = python_omemo(directory.path());
+    let before = fs::read(&source).unwrap();
+    let told = [told, &["--key-file", &keys.new]].concat();
+    let import = [&["import", &source, url], &told[..]].concat();
+    let counts = |out: &str| {
+        let mut lines = out.lines();
+        let counts = lines.find_map(|line| line.split_once("taken over: "));
+        counts.unwrap().1.to_owned()
+    };
+    let announced = good(&[&import[..], &["--dry-run"]].concat());
+    assert!(announced.contains("would be taken over: "), "{announced}");
+    let done = good(&import);
+    assert!(done.contains("Nothing may run on the source any more"), "{done}");
+    assert_eq!(counts(&done), counts(&announced));
+    for more in [&[][..], &["--dry-run"]] {
+        let again = omemo(&[&import[..], more].concat());
+        assert_eq!(again.code, 1, "{again:?}");
+        assert!(again.err.contains("the account is there already"), "{again:?}");
+    }
+    assert_eq!(fs::read(&source).unwrap(), before);
+
+    let out = good(&[&["fingerprint", url], &told[..]].concat());
+    assert!(out.starts_with("bob@example.org\n"), "{out}");
+    assert_eq!(fingerprints(&out).len(), 4, "{out}");
+}
+
+#[test]
+fn an_account_moves_to_postgresql() {
+    let schema = postgres::Schema::new();
+    move_to(&postgres::url(), &["--schema", &schema.name]);
+}
+
+#[test]
+fn an_account_moves_to_redis() {
+    let server = redis::server::Ordinary::durable();
+    let prefix = format!("omemo-cli-{:x}", redis::random());
+    move_to(&server.url, &["--prefix", &prefix]);
+    let storage = wait(RedisOptions::new(&server.url).unwrap().prefix(&prefix).open()).unwrap();
+    wait(storage.purge(&AccountId::new("bob@example.org").unwrap())).unwrap();
 }
 
 #[test]

@@ -156,7 +156,7 @@ impl<S: Storage, N: Network> Client<S, N> {
         jid: BareJid,
         list: DeviceList,
     ) -> Result<DeviceListChange, Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         let change = self.driver.run(Request::Repeatable, |account| {
             account.update_device_list(namespace, jid, list)
         });
@@ -173,7 +173,7 @@ impl<S: Storage, N: Network> Client<S, N> {
         namespace: Namespace,
         jid: BareJid,
     ) -> Result<DeviceListChange, Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         let change = self.driver.run(Request::Repeatable, |account| {
             account.refresh_device_list(namespace, jid)
         });
@@ -200,7 +200,7 @@ impl<S: Storage, N: Network> Client<S, N> {
         identity_key: IdentityKey,
         level: TrustLevel,
     ) -> Result<(), Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         self.driver
             .run(Request::Repeatable, |account| {
                 account.set_trust(jid, identity_key, level)
@@ -354,7 +354,7 @@ impl<S: Transactional, N: Network> Client<S, N> {
         C: for<'t> FnMut(&'t mut S::Transaction, &Encrypted) -> Companion<'t> + Send,
     {
         let request = request.into();
-        let begun = Request::Encrypt(Arc::clone(&request));
+        let begun = Request::EncryptIn(Arc::clone(&request));
         self.driver
             .run_with(
                 begun,

@@ -73,8 +73,9 @@ impl<S: Storage, N: Network> Driver<S, N> {
         commits: &mut impl Commits<S, T>,
     ) -> Result<T, Error> {
         let kind = request.kind();
-        let mut held = Held::new(&self.parked, request, || begin(&self.account()));
+        // Given up after what it was held for is parked: whoever is next must find it.
         let mut turn: Option<MutexGuard<'_, ()>> = None;
+        let mut held = Held::new(&self.parked, request, || begin(&self.account()));
         let mut unknown_since = None;
         let mut unknown = 0;
         let mut conflicts = 0;

@@ -70,11 +70,11 @@ pub use omemo_sansio::{
     DeviceListChange, Devices, EncryptFailure, EncryptRequest, Encrypted, EncryptedMessage, Error, Fallback,
     Flushed, HideDuringCatchUp, Ignored, IgnoredStatement, Imported, InboxId, IncomingMessage, Inconsistency,
     InvalidJid, InvalidSettings, KeyElement, Label, Limits, MAX_DEVICES, MAX_INBOX_BYTES, MAX_INBOX_MESSAGES,
-    MAX_LABEL, MAX_PAGE, MAX_PAGE_BYTES, MAX_PAYLOAD, Maintained, Namespace, NetworkError, OutboxFailure,
-    OutboxItem, Outgoing, OwedTrustMessage, OwedTrustMessages, PartlyEncrypted, Payload, Pending, PreKeyId,
-    PreKeyPolicy, PublicSignedPreKey, Received, RecipientKeys, RecordError, Refreshed, Replaced, Sender,
-    SendingChains, Settings, SkipReason, SkippedDevice, Timestamp, TrustChange, TrustMessageOutcome,
-    UsedPreKey, WithoutNames,
+    MAX_KEY_ELEMENTS, MAX_LABEL, MAX_PAGE, MAX_PAGE_BYTES, MAX_PAYLOAD, MAX_RECIPIENTS, Maintained,
+    Namespace, NetworkError, OutboxFailure, OutboxItem, Outgoing, OwedTrustMessage, OwedTrustMessages,
+    PartlyEncrypted, Payload, Pending, PreKeyId, PreKeyPolicy, PublicSignedPreKey, Received, RecipientKeys,
+    RecordError, Refreshed, Replaced, Sender, SendingChains, Settings, SkipReason, SkippedDevice, Timestamp,
+    TrustChange, TrustMessageOutcome, UsedPreKey, WithoutNames,
 };
 pub use omemo_storage::{Companion, CompanionError, ErrorKind, Retry, Storage, StorageError, Transactional};
 pub use time::{Clock, SystemClock, Timer};

@@ -36,7 +36,7 @@ impl<S: Storage, N: Network> Client<S, N> {
     ///
     /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`]. What cannot be downloaded is in the answer.
     pub async fn ensure_consistency(&self) -> Result<Consistency, Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         let found = self
             .driver
             .run(Request::Repeatable, |account| account.ensure_consistency())
@@ -54,7 +54,7 @@ impl<S: Storage, N: Network> Client<S, N> {
     ///
     /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`].
     pub async fn clear_device_lists(&self) -> Result<Vec<DeviceId>, Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         let removed = self
             .driver
             .run(Request::Repeatable, |account| account.clear_device_lists())
@@ -107,7 +107,7 @@ impl<S: Storage, N: Network> Client<S, N> {
     ///
     /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`]. What cannot be downloaded is in the answer.
     pub async fn refresh_device_lists(&self, jid: BareJid) -> Result<Refreshed, Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         let refreshed = self
             .driver
             .run(Request::Repeatable, |account| account.refresh_device_lists(jid))
@@ -126,7 +126,7 @@ impl<S: Storage, N: Network> Client<S, N> {
     ///
     /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`]. Why a session could not be replaced is in the answer.
     pub async fn replace_sessions(&self, device: DeviceAddress) -> Result<Replaced, Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         let replaced = self
             .driver
             .run(Request::Repeatable, |account| account.replace_sessions(device))
@@ -185,7 +185,7 @@ impl<S: Storage, N: Network> Client<S, N> {
     /// [`Error::Settings`] if it is the only protocol there is; [`Error::Storage`], [`Error::Corrupt`],
     /// [`Error::Contention`].
     pub async fn purge_protocol(&self, namespace: Namespace) -> Result<Flushed, Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         let others = self.driver.account().without(&namespace)?;
         let purged = namespace.clone();
         self.driver
@@ -208,7 +208,7 @@ impl<S: Storage, N: Network> Client<S, N> {
     ///
     /// [`Error::OwnAccount`]; [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`].
     pub async fn purge_contact(&self, jid: BareJid) -> Result<(), Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         self.driver
             .run(Request::Repeatable, |account| account.purge_contact(jid))
             .await

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use omemo_sansio::engine::Operation;
 use omemo_sansio::{EncryptRequest, IncomingMessage};
@@ -18,6 +18,8 @@ const MAX_PARKED_BYTES: usize = 64 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Encrypt(Arc<EncryptRequest>),
+    /// Together with writes of the application: either both were committed, or neither. So the other does not take it up.
+    EncryptIn(Arc<EncryptRequest>),
     Decrypt(Arc<IncomingMessage>),
     /// Together with writes of the application: either both were committed, or neither. So nobody else drives it.
     DecryptIn(Arc<IncomingMessage>),
@@ -33,14 +35,24 @@ impl Request {
         match self {
             Self::Decrypt(message) => std::slice::from_ref(message),
             Self::DecryptMany(page) => page,
-            Self::DecryptIn(_) | Self::Encrypt(_) | Self::BeginCatchUp | Self::Repeatable => &[],
+            Self::DecryptIn(_)
+            | Self::Encrypt(_)
+            | Self::EncryptIn(_)
+            | Self::BeginCatchUp
+            | Self::Repeatable => &[],
         }
+    }
+
+    fn encrypts(&self) -> bool {
+        matches!(self, Self::Encrypt(_) | Self::EncryptIn(_))
     }
 
     /// How many bytes it holds, about.
     fn bytes(&self) -> usize {
         match self {
-            Self::Encrypt(request) => request.plaintexts.values().map(|plaintext| plaintext.len()).sum(),
+            Self::Encrypt(request) | Self::EncryptIn(request) => {
+                request.plaintexts.values().map(|plaintext| plaintext.len()).sum()
+            }
             Self::Decrypt(message) | Self::DecryptIn(message) => message.bytes(),
             Self::DecryptMany(page) => page
                 .iter()
@@ -54,6 +66,7 @@ impl Request {
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Encrypt(_) => "encrypt",
+            Self::EncryptIn(_) => "encrypt in a transaction",
             Self::Decrypt(_) => "decrypt",
             Self::DecryptIn(_) => "decrypt in a transaction",
             Self::DecryptMany(_) => "decrypt many",
@@ -65,46 +78,81 @@ impl Request {
 
 /// The operations that wait to be taken up.
 #[derive(Default)]
-pub(crate) struct Parked(Mutex<VecDeque<(Request, Box<dyn Any + Send>)>>);
+pub(crate) struct Parked(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    operations: VecDeque<(Request, Box<dyn Any + Send>)>,
+    /// How often encrypted messages were let go.
+    forgotten: u64,
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        let requests = self.operations.iter().map(|(request, _)| request.bytes());
+        requests.fold(0, usize::saturating_add)
+    }
+}
+
+/// While it lives, whom messages are encrypted for is being changed: what was encrypted by then is not handed out afterwards.
+#[must_use = "to be held until the change is made"]
+pub(crate) struct ForgetsEncrypts<'a>(&'a Parked);
+
+impl Drop for ForgetsEncrypts<'_> {
+    fn drop(&mut self) {
+        self.0.let_go_of_encrypts();
+    }
+}
 
 impl Parked {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take<T: 'static>(&self, request: &Request) -> Option<Operation<T>> {
-        let mut parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = parked.iter().position(|(parked, _)| parked == request)?;
-        let (_, operation) = parked.remove(index)?;
+        let operations = &mut self.lock().operations;
+        let index = operations.iter().position(|(parked, _)| parked == request)?;
+        let (_, operation) = operations.remove(index)?;
         operation.downcast().ok().map(|operation| *operation)
     }
 
     /// Requests that decrypt one of the messages, but this one.
     pub(crate) fn overlapping(&self, messages: &[IncomingMessage], but: Option<&Request>) -> Vec<Request> {
-        let parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let overlaps = |parked: &Request| parked.messages().iter().any(|message| messages.contains(message));
-        let requests = parked.iter().map(|(parked, _)| parked);
+        let waiting = self.lock();
+        let requests = waiting.operations.iter().map(|(parked, _)| parked);
         requests
             .filter(|parked| Some(*parked) != but && overlaps(parked))
             .cloned()
             .collect()
     }
 
-    /// Lets go of messages that were encrypted and never handed out: whom they were for may have changed. Their keys are
-    /// spent, and nothing else is lost.
-    pub(crate) fn forget_encrypts(&self) {
-        let mut parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        parked.retain(|(request, _)| !matches!(request, Request::Encrypt(_)));
+    /// Lets go of messages that were encrypted and never handed out, now and once the change is made: whom they were for may
+    /// have changed. Their keys are spent, and nothing else is lost.
+    pub(crate) fn forget_encrypts(&self) -> ForgetsEncrypts<'_> {
+        self.let_go_of_encrypts();
+        ForgetsEncrypts(self)
     }
 
-    fn put<T: Send + 'static>(&self, request: Request, operation: Operation<T>) {
-        let mut parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        parked.push_back((request, Box::new(operation)));
-        let bytes = |parked: &VecDeque<(Request, Box<dyn Any + Send>)>| {
-            parked
-                .iter()
-                .map(|(request, _)| request.bytes())
-                .fold(0, usize::saturating_add)
-        };
-        while parked.len() > MAX_PARKED || (parked.len() > 1 && bytes(&parked) > MAX_PARKED_BYTES) {
+    /// Those that are still being encrypted are not kept either, if they are dropped.
+    fn let_go_of_encrypts(&self) {
+        let mut waiting = self.lock();
+        waiting.operations.retain(|(request, _)| !request.encrypts());
+        waiting.forgotten += 1;
+    }
+
+    /// Keeps an operation that was begun when encrypted messages had been let go so often.
+    fn put<T: Send + 'static>(&self, request: Request, operation: Operation<T>, forgotten: u64) {
+        let mut waiting = self.lock();
+        if request.encrypts() && waiting.forgotten != forgotten {
+            return;
+        }
+        waiting.operations.push_back((request, Box::new(operation)));
+        while waiting.operations.len() > MAX_PARKED
+            || (waiting.operations.len() > 1 && waiting.bytes() > MAX_PARKED_BYTES)
+        {
             tracing::warn!("an operation that was never taken up again is let go; its result is lost");
-            parked.pop_front();
+            waiting.operations.pop_front();
         }
     }
 }
@@ -114,11 +162,14 @@ pub(crate) struct Held<'a, T: Send + 'static> {
     request: Request,
     operation: Option<Operation<T>>,
     parked: &'a Parked,
+    /// How often encrypted messages had been let go when it was begun.
+    forgotten: u64,
 }
 
 impl<'a, T: Send + 'static> Held<'a, T> {
     /// Takes up the operation that was begun for the same request, or begins one.
     pub(crate) fn new(parked: &'a Parked, request: Request, begin: impl FnOnce() -> Operation<T>) -> Self {
+        let forgotten = parked.lock().forgotten;
         let found = if request == Request::Repeatable {
             None
         } else {
@@ -129,6 +180,7 @@ impl<'a, T: Send + 'static> Held<'a, T> {
             request,
             operation,
             parked,
+            forgotten,
         }
     }
 
@@ -148,7 +200,7 @@ impl<T: Send + 'static> Drop for Held<'_, T> {
             && operation.is_committing()
             && self.request != Request::Repeatable
         {
-            self.parked.put(self.request.clone(), operation);
+            self.parked.put(self.request.clone(), operation, self.forgotten);
         }
     }
 }

@@ -46,7 +46,7 @@ impl<S: Storage, N: Network> Client<S, N> {
         sent: Timestamp,
         message: TrustMessage,
     ) -> Result<TrustMessageOutcome, Error> {
-        self.driver.parked.forget_encrypts();
+        let _changing = self.driver.parked.forget_encrypts();
         self.driver
             .run(Request::Repeatable, |account| {
                 account.receive_trust_message(sender, sent, message)

@@ -194,8 +194,11 @@ impl<S: Storage, N: Network> Driver<S, N> {
                         let _ = self.take_in(message, outcome);
                     }
                 }
-                Request::DecryptIn(_) | Request::Encrypt(_) | Request::BeginCatchUp | Request::Repeatable => {
-                }
+                Request::DecryptIn(_)
+                | Request::Encrypt(_)
+                | Request::EncryptIn(_)
+                | Request::BeginCatchUp
+                | Request::Repeatable => {}
             }
         }
         Ok(())
@@ -208,9 +211,10 @@ impl<S: Storage, N: Network> Driver<S, N> {
                 let _ = self.unclaimed.keep(message, decrypted);
                 Ok(())
             }
+            // It has not come to its end.
+            Err(error @ (Error::Storage(_) | Error::Contention { .. })) => Err(error),
             // Whoever asks for it finds out.
-            Err(Error::Decrypt(_)) => Ok(()),
-            Err(error) => Err(error),
+            Err(_) => Ok(()),
         }
     }
 }

@@ -334,3 +334,39 @@ fn resent_batch_takes_nothing_along() {
         Committed::Conflict
     );
 }
+
+/// A dropped call is taken up by one of its own kind alone: the row that goes with a message is there when that is handed out.
+#[test]
+fn dropped_without_writes_and_encrypted_with_them() {
+    let (server, directory) = (Server::new(), TempDir::new().unwrap());
+    let (romeo, juliet) = (
+        open(&server, "romeo@montague.lit", "phone"),
+        juliet(&server, &directory),
+    );
+    juliet.send(&[&romeo.jid], "hello");
+    let mut dropped = 0;
+    for round in 0..20 {
+        for polls in 0.. {
+            let said = format!("{round} {polls}");
+            let request = || {
+                let plaintext = said.as_bytes().to_vec();
+                EncryptRequest::new(vec![romeo.jid.clone()], Namespace::OMEMO_2, plaintext)
+            };
+            if poll_often(juliet.client.encrypt(request()), polls).is_some() {
+                break;
+            }
+            dropped += 1;
+            let encrypted = juliet.client.encrypt_in(request(), |transaction, _| {
+                let row = said.as_bytes().to_vec();
+                Box::pin(async move {
+                    let insert = sqlx::query("INSERT INTO history (envelope) VALUES (?)").bind(row);
+                    insert.execute(transaction).await?;
+                    Ok(())
+                })
+            });
+            assert!(wait(encrypted).unwrap().complete().is_ok());
+            assert!(history(&directory).contains(&said), "{said}");
+        }
+    }
+    assert!(dropped > 20, "{dropped}");
+}

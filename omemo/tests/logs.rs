@@ -151,6 +151,7 @@ fn fail_at_everything<R: Storage, J: Storage>(
 ) -> Error {
     server.fail_uploads(10);
     server.fail_downloads(10);
+    server.fail_messages(10);
     wait(juliet.client.maintain()).unwrap();
     romeo
         .encrypt(&[&jid("nobody@capulet.lit")], PLAINTEXT)

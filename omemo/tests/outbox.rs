@@ -11,7 +11,7 @@ use omemo::blocking::wait;
 use omemo::local::{Delivery, Server, Weather};
 use omemo::{
     Client, Clock, DecryptFailure, Decrypted, EncryptedMessage, Error, IncomingMessage, Namespace,
-    OutboxItem, Timestamp,
+    OutboxFailure, OutboxItem, Timestamp,
 };
 use omemo_sansio::protocol::{Omemo2, Protocol};
 use omemo_sansio::ratchet::DecryptError;
@@ -30,12 +30,19 @@ fn a_failed_upload_costs_no_plaintext_and_is_repeated() {
         .bundle(&juliet.jid, &OMEMO_2, juliet.client.device())
         .unwrap();
     romeo.send(&[&juliet.jid], "hello");
-    server.fail_uploads(2);
+    server.fail_uploads(1);
+    server.fail_messages(1);
     let decrypted = juliet.receive().pop().unwrap().unwrap();
     assert_eq!(text(&decrypted).unwrap(), "hello");
     assert!(decrypted.as_received().unwrap().flush_wanted);
     let failed = juliet.flush().failed;
     assert_eq!(failed.len(), 2, "bundle and reply: {failed:?}");
+    assert!(
+        failed.iter().any(|(item, failure)| {
+            *item == OutboxItem::Bundle(OMEMO_2) && matches!(failure, OutboxFailure::Network(_))
+        }),
+        "{failed:?}"
+    );
     assert_eq!(
         server
             .bundle(&juliet.jid, &OMEMO_2, juliet.client.device())
@@ -61,6 +68,57 @@ fn a_failed_upload_costs_no_plaintext_and_is_repeated() {
         "the used pre key is replaced"
     );
     assert!(juliet.flush().sent.is_empty());
+}
+
+/// The number of the one that failed is used: what leaves later is another message.
+#[test]
+fn an_answer_whose_sending_failed_stays_owed_and_leaves_with_the_next_flush() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    settle(&[&romeo, &juliet]);
+    romeo.send(&[&juliet.jid], "hello");
+    let _ = juliet.receive().pop().unwrap().unwrap();
+    server.fail_messages(1);
+    let flushed = juliet.flush();
+    assert_eq!(flushed.sent, [OutboxItem::Bundle(OMEMO_2)]);
+    let [(owed, OutboxFailure::Network(_))] = flushed.failed.as_slice() else {
+        panic!("{flushed:?}")
+    };
+    let answer = OutboxItem::Reply {
+        namespace: OMEMO_2,
+        jid: romeo.jid.clone(),
+        device: romeo.client.device(),
+    };
+    assert_eq!((owed, server.seen().empty_messages), (&answer, 0));
+    let flushed = juliet.flush();
+    assert!(flushed.failed.is_empty(), "{flushed:?}");
+    assert_eq!((flushed.sent, server.seen().empty_messages), (vec![answer], 1));
+    let received = romeo.receive().pop().unwrap().unwrap();
+    assert!(text(&received).is_none());
+    let outgoing = romeo.send(&[&juliet.jid], "you have answered");
+    assert!(!outgoing.messages[0].recipients[0].keys[0].key_exchange);
+    assert!(juliet.flush().sent.is_empty());
+}
+
+#[test]
+fn a_device_list_that_could_not_be_published_is_published_by_the_next_flush() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let (device, list) = (romeo.client.device(), OutboxItem::DeviceList(OMEMO_2));
+    let label = || {
+        let listed = server.device_list(&romeo.jid, &OMEMO_2).unwrap();
+        listed.devices[&device].label.clone().map(|label| label.text)
+    };
+    wait(romeo.client.set_own_label(Some("phone".to_owned()))).unwrap();
+    server.fail_uploads(1);
+    let flushed = romeo.flush();
+    let [(failed, OutboxFailure::Network(_))] = flushed.failed.as_slice() else {
+        panic!("{flushed:?}")
+    };
+    assert_eq!((failed, label()), (&list, None));
+    assert_eq!(romeo.flush().sent, [list]);
+    assert_eq!(label().as_deref(), Some("phone"));
 }
 
 #[test]

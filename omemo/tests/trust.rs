@@ -14,6 +14,7 @@ use omemo::{
     EncryptRequest, Error, IncomingMessage, Namespace, PartlyEncrypted, Settings, SkipReason, TrustPrompt,
 };
 use omemo_storage_memory::MemoryStorage;
+use omemo_verify::{Finding, VerificationUri, compare};
 
 fn settings(of: &str, policy: impl TrustPolicy + 'static) -> Settings {
     Settings {
@@ -56,6 +57,48 @@ fn manual_trust_blocks_until_somebody_decides() {
     juliet.send(&[&romeo.jid], "who are you?");
     let decrypted = romeo.receive().pop().unwrap().unwrap();
     assert!(matches!(decrypted, Decrypted::Trusted(_)), "{decrypted:?}");
+}
+
+/// What an application does with a URI that was scanned: the keys that match it are trusted.
+fn scan(device: &Device<MemoryStorage>, text: &str) {
+    let uri = VerificationUri::parse(text).unwrap();
+    let known = wait(device.client.device_information(uri.jid.clone())).unwrap();
+    for finding in compare(&uri, &known).into_values() {
+        if let Finding::Matches(key) = finding {
+            wait(device.client.set_trust(uri.jid.clone(), key, TrustLevel::TRUSTED)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_key_is_trusted_whose_uri_was_scanned_and_one_that_differs_is_not() {
+    let server = Server::new();
+    let romeo = open_with(
+        &server,
+        settings("romeo@montague.lit", Manual),
+        "phone",
+        MemoryStorage::new(),
+    );
+    let juliet = open(&server, JULIET, "phone");
+    let mallory = open(&server, "mallory@verona.lit", "phone");
+    // Juliet's device, said to have this one's key.
+    let shown = |of: &Device| {
+        let bundle = server.bundle(&of.jid, &Namespace::OMEMO_2, of.client.device());
+        let fingerprint = bundle.unwrap().identity_key.fingerprint();
+        let uri = VerificationUri {
+            jid: jid(JULIET),
+            fingerprints: [(juliet.client.device(), fingerprint)].into(),
+        };
+        uri.to_string()
+    };
+    let found = || {
+        let [device] = <[_; 1]>::try_from(devices_of(&romeo, JULIET)).unwrap();
+        (device.trust, device.level)
+    };
+    scan(&romeo, &shown(&mallory));
+    assert_eq!(found(), (Trust::Undecided, None));
+    scan(&romeo, &shown(&juliet));
+    assert_eq!(found(), (Trust::Trusted, Some(TrustLevel::TRUSTED)));
 }
 
 #[test]

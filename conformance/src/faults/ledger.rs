@@ -29,7 +29,7 @@ impl Ledger {
             ref namespace if *namespace == Namespace::LEGACY => &Legacy,
             _ => &Omemo2,
         };
-        if let Err(twice) = self.keys.leaves(protocol, message) {
+        if let Some(twice) = self.keys.leaves(protocol, message).first() {
             panic!("{twice}");
         }
     }

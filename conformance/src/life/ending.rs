@@ -41,11 +41,22 @@ impl<S: Storage> World<'_, S> {
         self.story
             .tell(|| "Everybody writes to everybody, and everything must be read.".to_owned());
         let deaf = self.all_greet();
-        self.seen.deaf += deaf.len() as u64;
+        self.counts(&deaf);
         self.let_applications_help(&deaf);
         self.all_names_are_known();
         self.nothing_is_owed();
         self.what_is_offered_is_good();
+    }
+
+    /// Counts who has written to whom at the end, and who could not be read by whom.
+    fn counts(&mut self, deaf: &[(usize, usize)]) {
+        let mut pairs = self.pairs();
+        pairs.retain(|(from, to)| self.have_common_protocol(*from, *to));
+        self.seen.greetings += pairs.len() as u64;
+        self.seen.deaf += deaf.len() as u64;
+        if self.server.offered.is_none() {
+            self.seen.unlucky += deaf.len() as u64;
+        }
     }
 
     /// Where two devices cannot talk, each has a session that the other cannot have, since somebody else has used its pre

@@ -134,7 +134,9 @@ impl Explored {
         all.read += seen.read;
         all.repeated += seen.repeated;
         all.lost += seen.lost;
+        all.greetings += seen.greetings;
         all.deaf += seen.deaf;
+        all.unlucky += seen.unlucky;
     }
 }
 
@@ -147,12 +149,15 @@ impl fmt::Display for Explored {
             read,
             repeated,
             lost,
+            greetings,
             deaf,
+            unlucky,
         } = seen;
         write!(
             f,
             "{lives} lives of {events} events and {effects} effects: {faults} faults, {read} messages read, \
-             {repeated} known for repeated, {lost} excused, {deaf} of them at the end"
+             {repeated} known for repeated, {lost} excused; of {greetings} at the end {deaf} were excused, {unlucky} of \
+             them where the server hands out all pre keys"
         )
     }
 }

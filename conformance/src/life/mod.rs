@@ -10,7 +10,9 @@
 //! - no message key was used for two messages, except after an old copy was put back behind the library's back;
 //! - everybody has sent the answers that it owed, and offers nothing that was used, dropped or is too old;
 //! - nothing was read or written in a session that was dropped, or that another has taken the place of;
-//! - everybody can talk to everybody again.
+//! - everybody can talk to everybody again. Two devices of which each has a session that the other cannot have, since
+//!   somebody else has used its pre key, are healed by the application: it has new sessions opened. Such pairs are counted,
+//!   and there are few ([`Seen::deaf`]).
 //!
 //! What must be readable is foretold by a model that knows who has which session and which pre keys were used, but no
 //! cryptography. [`explore`] plays many lives; one that fails is made as small as it gets, and told as a story.

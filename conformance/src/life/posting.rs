@@ -52,8 +52,7 @@ impl<S: Storage> World<'_, S> {
                     let answerer = self.model.of_mut(from);
                     answerer.duties.answers(to, &message.namespace);
                 }
-                if let Err(twice) = &reused
-                    && twice.element == *element
+                if let Some(twice) = reused.iter().find(|twice| twice.element == *element)
                     && !self.devices[from].adrift
                     && !self.model.is_tainted(&letter.session)
                 {

@@ -60,8 +60,12 @@ pub struct Seen {
     pub repeated: u64,
     /// Messages that could not be read, and need not be.
     pub lost: u64,
-    /// Messages of the end among them: two devices need the application to open a new session.
+    /// Messages that everybody has written to everybody at the end, each for one device.
+    pub greetings: u64,
+    /// Those of them that could not be read, and need not be: two devices need the application to open a new session.
     pub deaf: u64,
+    /// Those of these where the server hands out all pre keys of a bundle: several have chosen the same by chance.
+    pub unlucky: u64,
 }
 
 /// A text that somebody has written.

@@ -1,7 +1,8 @@
 //! Lives are played: many in memory, some on every other storage; with faults planted, which must be found; and those in
 //! which something was once found wrong.
 //!
-//! A million, which takes hours:
+//! Ten thousand are played in memory and 200 on SQLite, or as many on each as `OMEMO_LIFE_CASES` says. A million in memory,
+//! which takes hours:
 //!
 //! ```text
 //! OMEMO_LIFE_CASES=1000000 OMEMO_LIFE_SEED=1 cargo test --release -p omemo-conformance --test life lives_in_memory -- --nocapture
@@ -44,6 +45,21 @@ fn seed() -> u64 {
     setting("OMEMO_LIFE_SEED", 1)
 }
 
+/// In so few lives it is chance what is seen.
+const FEW_LIVES: u32 = 100;
+
+/// Few devices need the application to hear each other again. For that each of two must have opened a session by a pre key
+/// that somebody else has used.
+///
+/// In half of the lives the server hands out all pre keys, about a hundred, and that takes two coincidences: one such
+/// message in twenty lives is far more than there should be. In the other half it hands out one or two, until their device
+/// publishes others, and whoever writes meanwhile takes the same. Even there most pairs must be able to talk: a rough model of
+/// the events comes to one in twenty of all, so more than one in ten is too many.
+fn few_are_deaf(explored: &Explored) -> bool {
+    let Explored { lives, seen, .. } = *explored;
+    seen.unlucky <= lives / 20 && seen.deaf <= seen.greetings / 10
+}
+
 /// All is well, and it was as much as it was meant to be.
 fn check(explored: Result<Explored, Box<Discovery>>, lives: u32) {
     match explored {
@@ -52,9 +68,10 @@ fn check(explored: Result<Explored, Box<Discovery>>, lives: u32) {
             assert_eq!(explored.lives, u64::from(lives));
             assert!(explored.seen.read > 2 * explored.lives, "{explored}");
             assert!(
-                lives < 100 || explored.seen.faults > explored.lives / 4,
+                lives < FEW_LIVES || explored.seen.faults > explored.lives / 4,
                 "{explored}"
             );
+            assert!(lives < FEW_LIVES || few_are_deaf(&explored), "{explored}");
         }
         Err(discovery) => panic!("{discovery}"),
     }
@@ -68,7 +85,7 @@ fn lives_in_memory() {
 
 #[test]
 fn lives_on_sqlite() {
-    const LIVES: u32 = 200;
+    let lives = setting("OMEMO_LIFE_CASES", 200) as u32;
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("omemo.db");
     let capabilities = Capabilities::of([Capability::Shared, Capability::Fresh, Capability::Durable]);
@@ -78,11 +95,11 @@ fn lives_on_sqlite() {
         async move { SqliteOptions::new(file)?.allow_volatile().open().await }
     });
     let devices = devices_of(&factory);
-    let explored = explore(LIVES, seed() + 1, |run| {
+    let explored = explore(lives, seed() + 1, |run| {
         let devices = &devices;
         move |device: &str| devices.open(run, device)
     });
-    check(explored, LIVES);
+    check(explored, lives);
 }
 
 #[test]

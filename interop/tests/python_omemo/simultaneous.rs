@@ -6,15 +6,31 @@
 //! we have received something in the one it has kept, things go on in that one.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use omemo::Protocol;
 use omemo_interop::{Device, Ours, Theirs};
 use omemo_storage_memory::MemoryStorage;
 
-use crate::{JULIET, ROMEO, Stage, in_each_protocol, is_key_exchange, jid};
+use crate::{JULIET, Protocols, ROMEO, Stage, is_key_exchange, jid};
 
-in_each_protocol!(
+/// Makes tests of functions that take what both sides speak: one protocol, or both, of which they like the same best.
+macro_rules! however_loaded {
+    ($($test:ident),+ $(,)?) => {
+        mod omemo_2 {
+            $(#[test] fn $test() { super::$test(vec![std::sync::Arc::new(omemo::Omemo2)]) })+
+        }
+        mod legacy {
+            $(#[test] fn $test() { super::$test(vec![std::sync::Arc::new(omemo::Legacy)]) })+
+        }
+        mod omemo_2_beside_legacy {
+            $(#[test] fn $test() { super::$test(crate::both::omemo_2_first()) })+
+        }
+        mod legacy_beside_omemo_2 {
+            $(#[test] fn $test() { super::$test(crate::both::legacy_first()) })+
+        }
+    };
+}
+
+however_loaded!(
     their_opening_arrives_before_their_answer,
     their_opening_arrives_after_their_answer,
     nothing_of_theirs_is_lost_in_any_order,
@@ -23,9 +39,10 @@ in_each_protocol!(
 /// What python-omemo says of a message in a session that it has dropped.
 const DROPPED: Option<&str> = Some("DecryptionFailed");
 
-/// Both have sent, nothing has arrived.
-fn begin(name: &str, protocol: Arc<dyn Protocol>, seed: u64) -> (Stage, Rc<Ours<MemoryStorage>>, Rc<Theirs>) {
-    let mut stage = Stage::speaking(name, vec![protocol], seed);
+/// Both have sent, in the protocol that they like best; nothing has arrived.
+fn begin(name: &str, protocols: Protocols, seed: u64) -> (Stage, Rc<Ours<MemoryStorage>>, Rc<Theirs>) {
+    let best = protocols[0].namespace();
+    let mut stage = Stage::speaking(name, protocols, seed);
     let (romeo, juliet) = (stage.ours("phone"), stage.theirs("balcony"));
     // The device lists.
     stage.world.settle();
@@ -37,12 +54,13 @@ fn begin(name: &str, protocol: Arc<dyn Protocol>, seed: u64) -> (Stage, Rc<Ours<
             .world
             .send(&*juliet, &jid(ROMEO), &format!("theirs, number {number}"));
         assert!(is_key_exchange(&ours, &*juliet) && is_key_exchange(&theirs, &*romeo));
+        assert_eq!((&ours.namespace, &theirs.namespace), (&best, &best));
     }
     (stage, romeo, juliet)
 }
 
-fn their_opening_arrives_before_their_answer(protocol: Arc<dyn Protocol>) {
-    let (mut stage, romeo, juliet) = begin("simultaneous, their opening first", protocol, 0);
+fn their_opening_arrives_before_their_answer(protocols: Protocols) {
+    let (mut stage, romeo, juliet) = begin("simultaneous, their opening first", protocols, 0);
     let opened = ["theirs, number 0", "theirs, number 1"];
     assert_eq!(stage.world.receive(&*romeo), opened);
     assert_eq!(
@@ -63,8 +81,8 @@ fn their_opening_arrives_before_their_answer(protocol: Arc<dyn Protocol>) {
     go_on(&mut stage, &romeo, &juliet);
 }
 
-fn their_opening_arrives_after_their_answer(protocol: Arc<dyn Protocol>) {
-    let (mut stage, romeo, juliet) = begin("simultaneous, their answer first", protocol, 0);
+fn their_opening_arrives_after_their_answer(protocols: Protocols) {
+    let (mut stage, romeo, juliet) = begin("simultaneous, their answer first", protocols, 0);
     assert_eq!(
         stage.world.receive(&*juliet),
         ["ours, number 0", "ours, number 1"]
@@ -88,9 +106,9 @@ fn their_opening_arrives_after_their_answer(protocol: Arc<dyn Protocol>) {
     go_on(&mut stage, &romeo, &juliet);
 }
 
-fn nothing_of_theirs_is_lost_in_any_order(protocol: Arc<dyn Protocol>) {
+fn nothing_of_theirs_is_lost_in_any_order(protocols: Protocols) {
     for seed in 1..=8 {
-        let (mut stage, romeo, juliet) = begin("simultaneous, in any order", Arc::clone(&protocol), seed);
+        let (mut stage, romeo, juliet) = begin("simultaneous, in any order", protocols.clone(), seed);
         let mut arrived = Vec::new();
         for line in 0..3 {
             stage.world.attempt(&*juliet);

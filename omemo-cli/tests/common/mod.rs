@@ -1,6 +1,13 @@
 //! What the tests of the command share.
-#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub
+)]
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -37,6 +44,17 @@ pub fn demo_in(directory: &Path) -> String {
 
 pub fn url(directory: &Path, file: &str) -> String {
     format!("sqlite:{}", directory.join(file).display())
+}
+
+/// A file with the storage of a device of python-omemo: that of bob@example.org in a recorded dump, who knows three devices
+/// of others.
+pub fn python_omemo(directory: &Path) -> String {
+    let dump =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/vectors/storage_import/dump_4.json");
+    let dump: serde_json::Value = serde_json::from_slice(&fs::read(dump).unwrap()).unwrap();
+    let source = directory.join("python-omemo.json");
+    fs::write(&source, dump["devices"][2]["storage"].to_string()).unwrap();
+    source.to_str().unwrap().to_owned()
 }
 
 /// The fingerprints in an output: lines of eight groups of eight digits.

@@ -8,6 +8,7 @@
 
 mod python_omemo_legacy;
 mod robustness;
+mod versions;
 
 use std::sync::Arc;
 

@@ -4,12 +4,12 @@ use omemo_import::{Levels, python_omemo, python_omemo_legacy};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn legacy() -> Value {
+pub(crate) fn legacy() -> Value {
     let fixture: Value = serde_json::from_str(include_str!("../data/python_omemo_0_14.json")).unwrap();
     fixture["storage"].clone()
 }
 
-fn current() -> Value {
+pub(crate) fn current() -> Value {
     let dump: Value = serde_json::from_str(include_str!(
         "../../../conformance/vectors/storage_import/dump_2.json"
     ))

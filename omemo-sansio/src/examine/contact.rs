@@ -16,31 +16,30 @@ pub fn examine_contact(jid: &BareJid, records: &BTreeMap<Key, Record>) -> Vec<Fi
     let mut examination = Examination::of(records);
     let contact_key = place::contact(jid).ok();
     let contact: Option<Contact> = contact_key.as_ref().and_then(|key| examination.read(key));
-    let is_missing = contact_key.is_some_and(|key| !records.contains_key(&key));
+    let history_key = place::trust_history(jid).ok();
+    let is_missing = contact_key.as_ref().is_some_and(|key| !records.contains_key(key));
     for key in records.keys() {
-        let is_cold = key.partition.as_str().starts_with("cold/");
-        let known = match (is_cold, place::of_device(key)) {
-            (false, Some(("session", namespace, device))) => {
+        let known = match place::of_device(key) {
+            Some(("session", namespace, device)) => {
                 session(&mut examination, jid, key, (&namespace, device), contact.as_ref());
                 if is_missing {
                     examination.find(key, Problem::NoContact);
                 }
                 true
             }
-            (true, Some(("skipped", namespace, device))) => {
+            Some(("skipped", namespace, device)) => {
                 skipped(&mut examination, jid, key, (&namespace, device));
                 true
             }
-            (true, Some(("archive", ..))) => {
+            Some(("archive", ..)) => {
                 examination.read::<Archive>(key);
                 true
             }
-            (true, None) if key.item.as_str() == "trust" => {
+            _ if Some(key) == history_key.as_ref() => {
                 examination.read::<TrustHistory>(key);
                 true
             }
-            (false, None) => key.item.as_str() == "contact",
-            _ => false,
+            _ => Some(key) == contact_key.as_ref(),
         };
         if !known {
             examination.find(key, Problem::Unknown);

@@ -29,6 +29,17 @@ pub enum Decrypted {
     /// A message from a device whose identity key nobody has decided about. A person who is shown it should be told so.
     Undecided(Received),
     /// The message was decrypted before. Nothing to show: servers deliver twice.
+    ///
+    /// A message ends so too that was never read and whose key was dropped, where it is of the current chain of its session or
+    /// of the eight before it (of older ones it fails):
+    ///
+    /// * It was skipped, and newer keys than its have filled the session
+    ///   ([`SkipLimits::per_session`](crate::ratchet::SkipLimits::per_session)).
+    /// * Its chain was given up, since more of it than
+    ///   [`SkipLimits::per_message`](crate::ratchet::SkipLimits::per_message) was missing when the next chain began.
+    /// * It is the last of its chain, and its sender says of chains that they had one message less than they had, as libsignal
+    ///   does. That shows as soon as a chain was received to its end before the next began, or such a message was read. Until
+    ///   then the session keeps the key of one such message, that of the newest chain that has ended without it.
     AlreadyDecrypted,
     /// The message was encrypted, but not to this device.
     NotForUs,

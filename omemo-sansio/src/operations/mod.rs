@@ -253,7 +253,8 @@ impl Account {
     /// Each stands in an SCE envelope with the time and is encrypted to its account for
     /// [`Audience::Authenticated`]; if nobody can read it ([`EncryptFailure`](crate::EncryptFailure)`::NoEligibleDevices`)
     /// there is nobody to tell. When all are sent, [`trust_messages_sent`](Self::trust_messages_sent) ends it; until then
-    /// they stay owed, also after a crash. To be told twice does no harm.
+    /// they stay owed, also after a crash, or as long as an account among them is damaged
+    /// ([`untold`](OwedTrustMessages::untold)). To be told twice does no harm.
     pub fn owed_trust_messages(&self) -> Operation<OwedTrustMessages> {
         self.operation(|view, _, settings| automatic_trust::owed(view, settings))
     }
@@ -268,7 +269,9 @@ impl Account {
     /// if [`Opened::look_over_trust`] says so; `last` with the last of them. Without, only those are told whose keys a
     /// person authenticates from now on.
     pub fn look_over_trust(&self, jids: Vec<BareJid>, last: bool) -> Operation<()> {
-        self.operation(move |view, _, settings| automatic_trust::look_over(view, settings, &jids, last))
+        self.operation(move |view, env, settings| {
+            automatic_trust::look_over(view, env, settings, &jids, last)
+        })
     }
 
     /// Takes in a trust message (XEP-0434) that came in an encrypted message from `sender`, whose envelope has the time

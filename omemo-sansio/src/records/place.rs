@@ -14,6 +14,8 @@ pub(crate) const OWN: &str = "own";
 /// The partition of what waits to be acknowledged: never loaded with anything else.
 pub(crate) const INBOX: &str = "inbox";
 
+const CONTACT: &str = "contact/";
+const COLD: &str = "cold/";
 const PROTOCOL: &str = "protocol/";
 const INBOX_MESSAGE: &str = "message/";
 
@@ -68,7 +70,7 @@ pub(crate) fn owed_trust() -> Result<Key, InvalidName> {
 
 /// The partition of what is loaded whenever something is sent to `jid`.
 pub(crate) fn contact_partition(jid: &BareJid) -> Result<Name, InvalidName> {
-    Name::new(&["contact/", jid.as_str()].concat())
+    Name::new(&[CONTACT, jid.as_str()].concat())
 }
 
 pub(crate) fn contact(jid: &BareJid) -> Result<Key, InvalidName> {
@@ -106,15 +108,24 @@ pub(crate) fn session_item(namespace: &Namespace, device: DeviceId) -> String {
 /// The account that a stored record is about, if it is about another account or a device: for those who list what a storage
 /// holds.
 pub fn contact_of(key: &Key) -> Option<BareJid> {
-    ["contact/", "cold/"]
+    [CONTACT, COLD]
         .into_iter()
         .find_map(|kind| key.partition.as_str().strip_prefix(kind))
         .and_then(|jid| BareJid::new(jid).ok())
 }
 
-/// Of which device a record is, by the kind that its item begins with; `None` if it is of none.
+/// Of which device a record is, by the kind that its item begins with; `None` if it is of none, or lies where no record of
+/// that kind does.
 pub(crate) fn of_device(key: &Key) -> Option<(&str, Namespace, DeviceId)> {
     let (kind, rest) = key.item.as_str().split_once('/')?;
+    let lies_in = match kind {
+        "session" => CONTACT,
+        "skipped" | "archive" => COLD,
+        _ => return None,
+    };
+    if !key.partition.as_str().starts_with(lies_in) {
+        return None;
+    }
     let (namespace, device) = rest.rsplit_once('/')?;
     Some((
         kind,
@@ -125,7 +136,7 @@ pub(crate) fn of_device(key: &Key) -> Option<(&str, Namespace, DeviceId)> {
 
 /// The partition of what is rarely needed of an account.
 pub(crate) fn cold_partition(jid: &BareJid) -> Result<Name, InvalidName> {
-    Name::new(&["cold/", jid.as_str()].concat())
+    Name::new(&[COLD, jid.as_str()].concat())
 }
 
 fn cold(jid: &BareJid, item: &str) -> Result<Key, InvalidName> {

@@ -33,6 +33,8 @@ fn wire_note_24_nodes_and_items_have_these_names() {
     assert_eq!(CURRENT, "current");
 }
 
+/// Of many items the one called `current` is read, or else the first, which may be an old one: items do not say when they were
+/// published. So a list is asked for with `max_items='1'`, which servers answer with the newest item alone.
 #[test]
 fn wire_note_24_of_many_items_one_is_read() {
     for (format, list) in [

@@ -27,9 +27,10 @@ struct State {
     weather: Weather,
     dice: weather::Dice,
     seen: Seen,
-    /// How many of the next uploads, and of the next downloads, fail.
+    /// How many of the next uploads, of the next downloads, and of the next messages fail.
     failing_uploads: u32,
     failing_downloads: u32,
+    failing_messages: u32,
 }
 
 /// A connection's address: the account, and a name for the device that the server does not otherwise know.
@@ -110,6 +111,12 @@ impl Server {
     /// Makes the next downloads fail.
     pub fn fail_downloads(&self, count: u32) {
         self.state().failing_downloads = count;
+    }
+
+    /// Makes the next messages fail that are sent by [`Network::send_message`](crate::Network::send_message): those without
+    /// content, not the application's.
+    pub fn fail_messages(&self, count: u32) {
+        self.state().failing_messages = count;
     }
 
     /// What has passed so far.

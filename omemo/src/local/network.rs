@@ -89,7 +89,7 @@ impl blocking::Network for Connection {
     }
 
     fn send_message(&self, message: &SendMessage) -> Result<(), NetworkError> {
-        self.fail(|state| &mut state.failing_uploads)?;
+        self.fail(|state| &mut state.failing_messages)?;
         self.send(std::slice::from_ref(&message.to), &message.message);
         Ok(())
     }

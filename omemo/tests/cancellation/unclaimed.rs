@@ -3,12 +3,14 @@
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use omemo::IncomingMessage;
 use omemo::blocking::wait;
 use omemo::local::Server;
+use omemo::trust::TrustLevel;
+use omemo::{EncryptRequest, Error, IncomingMessage, Namespace};
 use omemo_storage_memory::MemoryStorage;
 
 use super::common::{Device, jid, open, open_on, text};
+use super::damage::damage;
 use super::hesitant::Hesitant;
 use super::next_message;
 
@@ -28,6 +30,7 @@ fn poll<F: Future>(future: &mut Pin<&mut F>, polls: usize) -> Option<F::Output> 
 }
 
 struct Pair {
+    server: Server,
     romeo: Device,
     juliet: Device<Hesitant<MemoryStorage>>,
 }
@@ -43,6 +46,7 @@ impl Pair {
                 "phone",
                 Hesitant::new(MemoryStorage::new()),
             ),
+            server,
         }
     }
 
@@ -159,4 +163,80 @@ fn of_two_dropped_calls_the_one_that_has_read_the_message_is_heard() {
         );
         assert_eq!(pair.read(&message), None, "handed out twice");
     }
+}
+
+/// What a dropped call ends with that cannot read its message is nothing to the others of a page.
+#[test]
+fn a_dropped_call_that_fails_keeps_no_page_from_being_read() {
+    let mut failed = 0;
+    for dropped_after in 0..MOST {
+        let pair = Pair::new();
+        let [hello, lost] = pair.messages(["hello", "lost"]);
+        assert!(pair.read(&hello).is_some());
+        let tybalt = open(&pair.server, "tybalt@capulet.lit", "phone");
+        tybalt.send(&[&pair.juliet.jid], "read");
+        let other = next_message(&pair.juliet.connection);
+        let client = &pair.juliet.client;
+        if poll(&mut pin!(client.decrypt(lost.clone())), dropped_after).is_some() {
+            break;
+        }
+        damage(client.storage(), "juliet@capulet.lit", "romeo@montague.lit");
+        let outcomes = wait(client.decrypt_many(vec![lost, other])).unwrap();
+        assert_eq!(text(outcomes[1].as_ref().unwrap()).as_deref(), Some("read"));
+        match &outcomes[0] {
+            Ok(read) => assert_eq!(text(read).as_deref(), Some("lost")),
+            Err(Error::Corrupt { .. }) => failed += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(failed >= DURING_COMMIT, "{failed}");
+}
+
+/// Whom a message is for may change while it is being encrypted, and the call for it be dropped.
+#[test]
+fn what_was_encrypted_before_a_decision_is_not_handed_out_after_it() {
+    let server = Server::new();
+    let storage = Hesitant::new(MemoryStorage::new());
+    let romeo = open_on(&server, "romeo@montague.lit", "phone", storage);
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    let tablet = open(&server, "juliet@capulet.lit", "tablet");
+    romeo.send(&[&juliet.jid], "hello");
+    let client = &romeo.client;
+    let known = wait(client.device_information(juliet.jid.clone()))
+        .unwrap()
+        .devices;
+    let of_tablet = known.iter().find(|known| known.device == tablet.client.device());
+    let stolen = of_tablet.unwrap().identity_key.unwrap();
+    let decide = |level| client.set_trust(juliet.jid.clone(), stolen, level);
+    let mut dropped = 0;
+    for (encrypting, deciding) in (0..MOST).flat_map(|polls| (0..MOST).map(move |more| (polls, more))) {
+        wait(decide(TrustLevel::TRUSTED)).unwrap();
+        let said = vec![encrypting as u8, deciding as u8];
+        let encrypt = || {
+            client.encrypt(EncryptRequest::new(
+                vec![juliet.jid.clone()],
+                Namespace::OMEMO_2,
+                said.clone(),
+            ))
+        };
+        {
+            let mut decision = pin!(decide(TrustLevel::DISTRUSTED));
+            let decided = {
+                let mut encrypted = pin!(encrypt());
+                if poll(&mut encrypted, encrypting).is_some() {
+                    continue;
+                }
+                dropped += 1;
+                poll(&mut decision, deciding)
+            };
+            decided.unwrap_or_else(|| wait(decision)).unwrap();
+        }
+        let outgoing = match wait(encrypt()).unwrap().complete() {
+            Ok(outgoing) => outgoing,
+            Err(partly) => partly.outgoing,
+        };
+        let to: Vec<_> = outgoing.encrypted_to.iter().map(|to| to.device).collect();
+        assert_eq!(to, [juliet.client.device()], "{encrypting} {deciding}");
+    }
+    assert!(dropped > MOST * DURING_COMMIT, "{dropped}");
 }

@@ -24,19 +24,55 @@ pub fn overwrite(
     contact: &str,
     by: impl FnOnce(&[u8]) -> Vec<u8>,
 ) -> Value {
-    let account = AccountId::new(account).unwrap();
     let key = Key::new(&format!("contact/{contact}"), "contact").unwrap();
+    overwrite_record(storage, account, &key, by)
+}
+
+/// Leaves half of a record.
+pub fn damage_record(storage: &impl Storage, account: &str, partition: &str, item: &str) {
+    let key = Key::new(partition, item).unwrap();
+    overwrite_record(storage, account, &key, |stored| {
+        stored[..stored.len() / 2].to_vec()
+    });
+}
+
+fn overwrite_record(
+    storage: &impl Storage,
+    account: &str,
+    key: &Key,
+    by: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Value {
+    let account = AccountId::new(account).unwrap();
     let mut query = Query::new();
     query.records.insert(key.clone());
-    let stored = wait(storage.load(&account, &query)).unwrap().records[&key].clone();
+    let stored = wait(storage.load(&account, &query)).unwrap().records[key].clone();
+    let mut batch = Batch::new(commit_id());
+    let value = Value::from(by(stored.value.as_bytes()));
+    batch.put(key.clone(), Some(stored.revision), value);
+    commit(storage, &account, &batch);
+    stored.value
+}
+
+/// Copies a record to other items of its partition.
+pub fn copy_record(storage: &impl Storage, account: &str, from: &Key, items: impl Iterator<Item = String>) {
+    let account = AccountId::new(account).unwrap();
+    let mut query = Query::new();
+    query.records.insert(from.clone());
+    let stored = wait(storage.load(&account, &query)).unwrap().records[from].clone();
+    let mut batch = Batch::new(commit_id());
+    for item in items {
+        let to = Key::new(from.partition.as_str(), &item).unwrap();
+        batch.put(to, None, stored.value.clone());
+    }
+    commit(storage, &account, &batch);
+}
+
+fn commit_id() -> CommitId {
     let mut id = [0; 16];
     getrandom::fill(&mut id).unwrap();
-    let mut batch = Batch::new(CommitId::from_bytes(id));
-    let value = Value::from(by(stored.value.as_bytes()));
-    batch.put(key, Some(stored.revision), value);
-    assert_eq!(
-        wait(storage.commit(&account, &batch)).unwrap(),
-        Committed::Applied
-    );
-    stored.value
+    CommitId::from_bytes(id)
+}
+
+fn commit(storage: &impl Storage, account: &AccountId, batch: &Batch) {
+    assert_eq!(wait(storage.commit(account, batch)).unwrap(), Committed::Applied);
 }

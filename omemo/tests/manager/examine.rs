@@ -191,4 +191,17 @@ fn what_is_wrong_with_a_contact_is_found() {
         });
         assert!(found.contains(&(at, problem)), "{found:?}");
     }
+    // What lies where no record of its kind does.
+    for at in [
+        key(session.partition.as_str(), skipped.item.as_str()),
+        key(skipped.partition.as_str(), session.item.as_str()),
+        key(session.partition.as_str(), "trust"),
+        key(skipped.partition.as_str(), "contact"),
+    ] {
+        let misplaced = found(&|records| {
+            let record = records[session].clone();
+            records.insert(at.clone(), record);
+        });
+        assert_eq!(misplaced, [(at.clone(), Problem::Unknown)]);
+    }
 }

@@ -1,10 +1,12 @@
 //! Devices whose bundle in the preferred protocol is missing or of no use.
 
+use std::sync::Arc;
+
 use omemo::blocking::wait;
 use omemo::trust::TrustLevel;
 use omemo::{BundleFailure, EncryptFailure, Encrypted, Error, Fallback, SkipReason};
 
-use super::world::{Device, JULIET, LEGACY, OMEMO_2, ROMEO, World, jid};
+use super::world::{Device, JULIET, LEGACY, OMEMO_2, ROMEO, World, jid, older, settings};
 
 fn encrypt(from: &Device, to: &Device) -> Result<Encrypted, Error> {
     let request = Device::request(&to.jid, "hello", &[OMEMO_2, LEGACY]);
@@ -80,6 +82,35 @@ fn without_a_text_for_it_no_other_protocol_is_used() {
     assert!(
         matches!(reason, SkipReason::Bundle(BundleFailure::Missing)),
         "{reason:?}"
+    );
+}
+
+/// The lists of both protocols have come by themselves, so that the tablet is known, though not by the one that is asked for.
+#[test]
+fn a_device_that_speaks_no_protocol_there_is_a_text_for_is_skipped_and_it_is_said() {
+    let world = World::default();
+    let (romeo, phone) = (world.device(ROMEO, "phone"), world.device(JULIET, "phone"));
+    let tablet = world.open(settings(JULIET, older()), "tablet", Arc::default(), |builder| {
+        builder
+    });
+    world.settle(&[&romeo, &phone, &tablet]);
+    let request = Device::request(&phone.jid, "hello", &[OMEMO_2]);
+    let encrypted = wait(romeo.client.encrypt(request)).unwrap();
+    let Encrypted::Partial(outgoing, skipped) = encrypted else {
+        panic!("{encrypted:?}")
+    };
+    assert_eq!(outgoing.encrypted_to, [phone.address()]);
+    assert!(outgoing.fallbacks.is_empty());
+    let [skipped] = skipped.as_slice() else {
+        panic!("{skipped:?}")
+    };
+    assert_eq!(
+        (&skipped.jid, skipped.device),
+        (&tablet.jid, Some(tablet.client.device()))
+    );
+    assert!(
+        matches!(skipped.reason, SkipReason::NoCommonProtocol),
+        "{skipped:?}"
     );
 }
 

@@ -2,7 +2,7 @@
 
 use omemo::blocking::wait;
 use omemo::trust::TrustLevel;
-use omemo::{DecryptFailure, Error, InvalidSettings};
+use omemo::{DecryptFailure, DeviceList, Error, InvalidSettings, OutboxFailure, OutboxItem};
 
 use super::world::{JULIET, LEGACY, OMEMO_2, ROMEO, World, both, jid, newer, settings};
 
@@ -78,6 +78,25 @@ fn a_withdrawal_that_fails_is_made_up_for() {
     world.server.fail_uploads(1);
     let flushed = wait(romeo.client.purge_protocol(LEGACY)).unwrap();
     assert_eq!(flushed.failed.len(), 1, "{flushed:?}");
+    romeo.flush();
+    assert_eq!(world.published(&romeo, &LEGACY), (false, false));
+}
+
+/// It is on no list any more, so that nothing is left but the bundle.
+#[test]
+fn a_bundle_that_cannot_be_deleted_is_deleted_by_the_next_flush() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    world
+        .server
+        .publish_device_list(&romeo.jid, &LEGACY, DeviceList::default());
+    world.server.fail_uploads(1);
+    let flushed = wait(romeo.client.purge_protocol(LEGACY)).unwrap();
+    let [(item, OutboxFailure::Network(_))] = flushed.failed.as_slice() else {
+        panic!("{flushed:?}")
+    };
+    assert_eq!(*item, OutboxItem::Withdrawal(LEGACY));
+    assert_eq!(world.published(&romeo, &LEGACY), (true, false));
     romeo.flush();
     assert_eq!(world.published(&romeo, &LEGACY), (false, false));
 }

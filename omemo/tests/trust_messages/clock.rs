@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::rng;
 use omemo::{Client, Clock};
 
+use super::earlier::level;
 use super::*;
 
 const NOW: u64 = 1_800_000_000;
@@ -70,4 +71,17 @@ fn what_is_heard_before_the_clock_is_set_keeps_its_time() {
     hands.show(NOW);
     let outcome = hear(&a1, ALICE, 12, NOW - 70, saying(BOB, &[21], &[]));
     assert_eq!(reasons(&outcome), [Ignored::Outdated]);
+}
+
+/// A key of a device whose clock was far ahead speaks before it is authenticated here.
+#[test]
+fn distrust_that_is_kept_outranks_trust_from_the_future() {
+    let (a1, hands) = alice_at(60);
+    assert_eq!(hear(&a1, ALICE, 12, NOW + YEARS, saying(BOB, &[21], &[])).held, 1);
+    hands.show(NOW);
+    assert_eq!(hear(&a1, ALICE, 12, NOW - 60, saying(BOB, &[], &[21])).held, 1);
+    // An older word does not take it back.
+    assert_eq!(hear(&a1, ALICE, 12, NOW - 70, saying(BOB, &[21], &[])).held, 1);
+    authenticate(&a1, ALICE, key(12));
+    assert_eq!(level(&a1, BOB, key(21)), Some(TrustLevel::DISTRUSTED));
 }

@@ -2,8 +2,8 @@
 
 use omemo::trust::BlindTrustBeforeVerification;
 
-use super::damage::{damage, overwrite};
-use super::earlier::{open_before, reopen};
+use super::damage::{damage, damage_record, overwrite};
+use super::earlier::{level, open_before, reopen};
 use super::*;
 
 /// Who is owed that an own key is distrusted.
@@ -25,6 +25,7 @@ fn contacts_are_told_though_what_is_known_of_another_is_damaged() {
     distrust(&a1, ALICE, key(13));
     let former = damage(a1.client.storage(), ALICE, BOB);
     assert_eq!(told_of(&a1, 13), [CAROL.to_owned()].into());
+    assert_eq!(owed(&a1).untold, [jid(BOB)]);
     wait(a1.client.trust_messages_sent(owed(&a1))).unwrap();
     overwrite(a1.client.storage(), ALICE, BOB, |_| former.as_bytes().to_vec());
     assert_eq!(
@@ -59,4 +60,36 @@ fn accounts_are_looked_over_until_none_is_damaged() {
     let a1 = reopen(&server, a1, "and again", AutomaticTrustManagement);
     let counts = a1.counts();
     assert_eq!((counts.loads, counts.commits), (1, 0), "{counts:?}");
+}
+
+/// What is noted of decisions under automatic trust management is not needed under another policy.
+#[test]
+fn a_stolen_key_can_be_distrusted_though_what_is_noted_of_decisions_is_damaged() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    authenticate(&a1, ALICE, key(13));
+    damage_record(a1.client.storage(), ALICE, &format!("cold/{ALICE}"), "trust");
+    let a1 = reopen(&server, a1, "other", BlindTrustBeforeVerification);
+    distrust(&a1, ALICE, key(13));
+    assert_eq!(level(&a1, ALICE, key(13)), Some(TrustLevel::DISTRUSTED));
+}
+
+/// What a key has said about a contact waits until the contact is no longer damaged, and keeps nobody from verifying the key.
+#[test]
+fn a_key_can_be_verified_that_has_spoken_of_a_damaged_contact() {
+    let a1 = alice();
+    authenticate(&a1, BOB, key(20));
+    for (of, distrusted) in [(BOB, 21), (CAROL, 31)] {
+        let outcome = hear(&a1, ALICE, 12, 5, saying(of, &[], &[distrusted]));
+        assert_eq!(outcome.held, 1);
+    }
+    let former = damage(a1.client.storage(), ALICE, BOB);
+    authenticate(&a1, ALICE, key(12));
+    assert_eq!(level(&a1, CAROL, key(31)), Some(TrustLevel::DISTRUSTED));
+    overwrite(a1.client.storage(), ALICE, BOB, |_| former.as_bytes().to_vec());
+    let outcome = hear(&a1, ALICE, 12, 6, saying(CAROL, &[], &[32]));
+    assert_eq!(
+        changed(&outcome),
+        [(BOB.to_owned(), 21, false), (CAROL.to_owned(), 32, false)]
+    );
 }

@@ -35,6 +35,18 @@ pub(super) fn reopen(
     open_with(server, settings(policy), name, storage)
 }
 
+/// The level that a key has.
+pub(super) fn level(device: &Device, of: &str, key: IdentityKey) -> Option<TrustLevel> {
+    let backup = wait(device.client.back_up(vec![jid(of)])).unwrap();
+    let levels = backup.trust().get(&jid(of))?;
+    levels.get(&key.curve25519()).cloned()
+}
+
+/// Now, in seconds.
+fn now() -> u64 {
+    omemo::Clock::now(&omemo::SystemClock).unix()
+}
+
 /// The key of the stolen phone is distrusted, and nothing else is to be told.
 fn is_told_to_all(a1: &Device) {
     settle_debts(a1);
@@ -220,7 +232,7 @@ fn a_persons_distrust_under_another_policy_is_not_overruled() {
     let server = Server::new();
     let a1 = open(&server, ALICE, "A1");
     authenticate(&a1, ALICE, key(12));
-    let now = omemo::Clock::now(&omemo::SystemClock).unix();
+    let now = now();
     let says = |at: u64| hear(&a1, ALICE, 12, now - 100 + at, saying(BOB, &[21], &[]));
     assert_eq!(changed(&says(0)), [(BOB.to_owned(), 21, true)]);
     let storage = Arc::clone(a1.client.storage());
@@ -292,4 +304,164 @@ fn what_was_decided_under_another_policy_is_owed() {
         expected(&[(BOB, ALICE, 13, true), (BOB, ALICE, 14, false)])
     );
     settle_debts(&a1);
+}
+
+/// Nobody hears twice what was told, nor of the key of this very device.
+#[test]
+fn what_says_nothing_new_under_another_policy_is_not_owed() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    authenticate(&a1, BOB, key(21));
+    authenticate(&a1, ALICE, key(12));
+    settle_debts(&a1);
+    let own = wait(a1.client.device_information(jid(ALICE))).unwrap().devices[0]
+        .identity_key
+        .unwrap();
+    let a1 = reopen(&server, a1, "other", BlindTrustBeforeVerification);
+    authenticate(&a1, BOB, key(21));
+    authenticate(&a1, ALICE, key(12));
+    distrust(&a1, ALICE, own);
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    assert_eq!(owed(&a1), OwedTrustMessages::default());
+}
+
+/// A policy that tells nobody keeps nobody from deciding, however much waits; that an own key was stolen is told before
+/// anything else.
+#[test]
+fn more_than_can_wait_under_another_policy_is_forgotten_of_others_first() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    authenticate(&a1, ALICE, key(12));
+    settle_debts(&a1);
+    let a1 = reopen(&server, a1, "other", BlindTrustBeforeVerification);
+    distrust(&a1, ALICE, key(14));
+    for number in 0..1_000 {
+        // In front of her in order, and after her.
+        let of = format!("{}{number}@example.org", ["a", "z"][number % 2]);
+        distrust(&a1, &of, key(21));
+    }
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    let said = told(&a1);
+    assert_eq!(said.len(), 1_000);
+    assert!(said.contains(&(ALICE.to_owned(), ALICE.to_owned(), 14, false)));
+}
+
+/// Nor is one of before anything was noted of decisions, whatever is said of the key first.
+#[test]
+fn a_persons_distrust_of_before_is_not_overruled() {
+    let server = Server::new();
+    let a1 = open_before(&server);
+    distrust(&a1, BOB, key(22));
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    authenticate(&a1, ALICE, key(12));
+    let now = now();
+    let outcome = hear(&a1, ALICE, 12, now - 100, saying(BOB, &[], &[22]));
+    assert_eq!((changed(&outcome), reasons(&outcome)), (vec![], vec![]));
+    let outcome = hear(&a1, ALICE, 12, now - 90, saying(BOB, &[22], &[]));
+    assert_eq!(reasons(&outcome), [Ignored::DistrustedHere]);
+    assert_eq!(level(&a1, BOB, key(22)), Some(TrustLevel::DISTRUSTED));
+}
+
+/// What a key has said before it is authenticated is kept until then, whichever policy is in use then.
+#[test]
+fn what_a_key_has_said_counts_though_it_was_verified_under_another_policy() {
+    let server = Server::new();
+    let verified = |a1: &Device| {
+        let storage = Arc::clone(a1.client.storage());
+        let other = open_with(&server, settings(BlindTrustBeforeVerification), "other", storage);
+        authenticate(&other, ALICE, key(12));
+    };
+    let says = |a1: &Device, distrusted: u8| {
+        let outcome = hear(a1, ALICE, 12, now() - 100, saying(BOB, &[], &[distrusted]));
+        assert_eq!(outcome.held, 1);
+    };
+    let distrusted = Some(TrustLevel::DISTRUSTED);
+
+    // The account is opened again.
+    let a1 = open(&server, ALICE, "A1");
+    says(&a1, 21);
+    verified(&a1);
+    assert_eq!(level(&a1, BOB, key(21)), None);
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    assert_eq!(level(&a1, BOB, key(21)), distrusted);
+
+    // A process beside has the other policy, and the key speaks again.
+    let a1 = open(&server, ALICE, "A2");
+    says(&a1, 22);
+    verified(&a1);
+    let outcome = hear(&a1, ALICE, 12, now() - 50, saying(BOB, &[], &[23]));
+    assert_eq!(
+        changed(&outcome),
+        [(BOB.to_owned(), 22, false), (BOB.to_owned(), 23, false)]
+    );
+
+    // Or it is verified here too.
+    let a1 = open(&server, ALICE, "A3");
+    says(&a1, 24);
+    verified(&a1);
+    authenticate(&a1, ALICE, key(12));
+    assert_eq!(level(&a1, BOB, key(24)), distrusted);
+}
+
+/// A policy with names of its own, which manages trust automatically or not.
+#[derive(Debug)]
+struct Named {
+    automatic: bool,
+}
+
+impl Named {
+    fn verified() -> TrustLevel {
+        TrustLevel::new("verified").unwrap()
+    }
+
+    fn compromised() -> TrustLevel {
+        TrustLevel::new("compromised").unwrap()
+    }
+}
+
+impl TrustPolicy for Named {
+    fn meaning(&self, level: &TrustLevel) -> Option<Trust> {
+        match level.as_str() {
+            "verified" => Some(Trust::Trusted),
+            "compromised" => Some(Trust::Distrusted),
+            _ => BlindTrustBeforeVerification.meaning(level),
+        }
+    }
+
+    fn first_use(
+        &self,
+        _: &omemo::BareJid,
+        _: &std::collections::BTreeMap<omemo::keys::PublicKey, TrustLevel>,
+    ) -> Option<TrustLevel> {
+        None
+    }
+
+    fn automatic(&self) -> Option<omemo::trust::AutomaticLevels> {
+        self.automatic.then(|| omemo::trust::AutomaticLevels {
+            authenticated: Self::verified(),
+            distrusted: Self::compromised(),
+            provisional: TrustLevel::BLINDLY_TRUSTED,
+        })
+    }
+}
+
+#[test]
+fn what_was_decided_by_levels_of_other_names_is_owed() {
+    let server = Server::new();
+    let policy = |automatic| Named { automatic };
+    let storage = Arc::new(Metered::new(MemoryStorage::new()));
+    let a1 = open_with(&server, settings(policy(true)), "A1", storage);
+    set(&a1, BOB, key(21), Named::verified());
+    set(&a1, ALICE, key(12), Named::verified());
+    settle_debts(&a1);
+    let a1 = reopen(&server, a1, "other", policy(false));
+    set(&a1, ALICE, key(13), Named::verified());
+    set(&a1, ALICE, key(14), Named::compromised());
+    set(&a1, ALICE, key(15), TrustLevel::BLINDLY_TRUSTED);
+    let a1 = reopen(&server, a1, "again", policy(true));
+    let to_bob: BTreeSet<_> = told(&a1).into_iter().filter(|(to, ..)| to == BOB).collect();
+    assert_eq!(
+        to_bob,
+        expected(&[(BOB, ALICE, 13, true), (BOB, ALICE, 14, false)])
+    );
 }

@@ -1,8 +1,9 @@
 //! What keys say before they are authenticated: it is kept until then, within bounds.
 
 use super::outcome::Ignored;
+use crate::Timestamp;
 use crate::keys::PublicKey;
-use crate::records::{Held, Statement, TrustHistory};
+use crate::records::{Held, Statement, TrustHistory, Verdict};
 
 /// The most statements kept of the keys of one account, and of one of its keys.
 const MAX_HELD: usize = 1000;
@@ -14,8 +15,14 @@ const MAX_BYTES: usize = 256 << 10;
 const MAX_BYTES_OF_KEY: usize = 64 << 10;
 
 impl TrustHistory {
-    /// Keeps a statement until its sender's key is authenticated; why it is not kept, if so.
-    pub(super) fn hold(&mut self, sender: PublicKey, statement: Statement) -> Option<Ignored> {
+    /// Keeps a statement until its sender's key is authenticated; why it is not kept, if so. Of two about one key the later
+    /// is kept, and distrust rather than trust that a clock far ahead has stamped.
+    pub(super) fn hold(
+        &mut self,
+        sender: PublicKey,
+        statement: Statement,
+        now: Timestamp,
+    ) -> Option<Ignored> {
         let same = |held: &Held| {
             held.sender == sender
                 && held.statement.owner == statement.owner
@@ -23,7 +30,10 @@ impl TrustHistory {
         };
         let rank = |statement: &Statement| (statement.at, statement.verdict);
         if let Some(known) = self.held.iter_mut().find(|held| same(held)) {
-            if rank(&statement) > rank(&known.statement) {
+            let from_the_future = known.statement.at.is_ahead(now, Timestamp::APART);
+            if rank(&statement) > rank(&known.statement)
+                || statement.verdict == Verdict::Distrust && from_the_future
+            {
                 known.statement = statement;
             }
             return None;

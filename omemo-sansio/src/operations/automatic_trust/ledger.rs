@@ -11,7 +11,7 @@ use super::{Decided, verdict};
 use crate::engine::{Env, Stop, View};
 use crate::keys::{Fingerprint, PublicKey};
 use crate::operations::{own_account, within};
-use crate::records::{Contact, Decision, OwedTrust, Statement, Stored, TrustHistory, Verdict, place};
+use crate::records::{Contact, Decision, Held, OwedTrust, Statement, Stored, TrustHistory, Verdict, place};
 use crate::settings::Settings;
 use crate::trust::AutomaticLevels;
 use crate::{BareJid, Error, Timestamp};
@@ -151,16 +151,41 @@ impl Ledger {
             },
         );
         let verdict = verdict(&self.levels, level.as_ref());
-        if level == *before || *key == self.own_key {
+        if *key == self.own_key {
             return Ok(());
         }
         let of = (jid.clone(), *key);
         match verdict {
+            _ if level == *before => {}
             Some(verdict) => drop(self.owed.decisions.insert(of, verdict)),
             None => drop(self.owed.decisions.remove(&of)),
         }
+        // The level it has already may be from a time when nobody looked.
         self.take_effect(view, jid, *key, verdict)?;
         self.hear(view)
+    }
+}
+
+/// Levels that are from a time when nobody looked.
+impl Ledger {
+    /// Lets count that keys of an account are authenticated.
+    pub(super) fn look_over(&mut self, view: &mut View, jid: &BareJid) -> Result<(), Stop> {
+        let contact = &known(&mut self.accounts, view, jid)?.contact;
+        let (own_key, authenticated) = (self.own_key, &self.levels.authenticated);
+        let keys = contact.trust.iter();
+        let keys: Vec<_> = keys
+            .filter(|(key, level)| *level == authenticated && **key != own_key)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            self.take_effect(view, jid, key, Some(Verdict::Trust))?;
+        }
+        self.hear(view)
+    }
+
+    /// Takes note that all accounts were looked over.
+    pub(super) fn is_looked_over(&mut self) {
+        self.owed.looked_over = Some(self.levels.authenticated.clone());
     }
 }
 
@@ -231,7 +256,8 @@ impl Ledger {
                 .history
                 .decided
                 .get(&key)
-                .is_some_and(|former| former.by_person);
+                // Of what is known without a time, a person has decided.
+                .is_none_or(|former| former.by_person);
         known.history.decide(
             key,
             Decision {
@@ -259,11 +285,19 @@ impl Ledger {
         speaker: &Speaker,
         statement: Statement,
     ) -> Result<Option<Ignored>, Stop> {
+        let now = self.now;
         let history = &mut known(&mut self.accounts, view, &speaker.jid)?.history;
-        Ok(history.hold(speaker.key, statement))
+        Ok(history.hold(speaker.key, statement, now))
     }
 
-    /// Lets count what keys have said that were authenticated since. Ends, since what was heard is not kept.
+    /// Lets count what a key has said before, as it is authenticated.
+    pub(super) fn listen_to(&mut self, view: &mut View, speaker: &Speaker) -> Result<(), Stop> {
+        self.take_effect(view, &speaker.jid, speaker.key, Some(Verdict::Trust))?;
+        self.hear(view)
+    }
+
+    /// Lets count what keys have said that were authenticated since. Ends, since what was heard is not kept; but for what
+    /// was said about accounts whose records are damaged, which waits until they are not.
     pub(super) fn hear(&mut self, view: &mut View) -> Result<(), Stop> {
         while let Some(speaker) = self.heard.pop() {
             if self.standing(view, &speaker)? != Standing::Authenticated {
@@ -274,11 +308,21 @@ impl Ledger {
                 .extract_if(.., |held| held.sender == speaker.key)
                 .map(|held| held.statement)
                 .collect();
+            if said.is_empty() {
+                continue;
+            }
             said.sort_by_key(|statement| (statement.at, statement.verdict));
             want(view, said.iter().map(|statement| &statement.owner))?;
             view.settle()?;
             for statement in said {
-                self.weigh(view, &speaker, &statement)?;
+                match self.weigh(view, &speaker, &statement) {
+                    Err(Stop::Fail(Error::Corrupt { .. })) if statement.owner != speaker.jid => {
+                        let sender = speaker.key;
+                        let history = &mut known(&mut self.accounts, view, &speaker.jid)?.history;
+                        history.held.push(Held { sender, statement });
+                    }
+                    weighed => drop(weighed?),
+                }
             }
         }
         Ok(())

@@ -18,6 +18,9 @@ use crate::{BareJid, Error, Namespace};
 pub struct OwedTrustMessages {
     /// The messages; to be sent each by itself, since what one contact is told is none of another's business.
     pub messages: Vec<OwedTrustMessage>,
+    /// The accounts whose records are damaged, in order. They are not told, and nobody is told of their keys, until that is
+    /// mended, as by purging them. So long, what was decided about own keys stays owed to all: the messages come again.
+    pub untold: Vec<BareJid>,
     /// The decisions that others know once all of them are sent.
     decisions: BTreeMap<(BareJid, PublicKey), Verdict>,
 }
@@ -44,17 +47,17 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
         return Ok(OwedTrustMessages::default());
     };
     let concerned = concerned(settings, &owed);
-    let all = concerned.len();
     for jid in &concerned {
         view.want(place::contact(jid)?);
     }
     view.settle()?;
     let mut contacts = BTreeMap::new();
+    let mut untold = Vec::new();
     for jid in concerned {
         match view.read::<Contact>(&place::contact(&jid)?) {
             // The others are told all the same. What there is to say of this one, or to tell it, stays owed: then others are
             // told again, which does no harm.
-            Err(Stop::Fail(Error::Corrupt { .. })) if jid != settings.jid => {}
+            Err(Stop::Fail(Error::Corrupt { .. })) if jid != settings.jid => untold.push(jid),
             contact => drop(contacts.insert(jid, contact?.unwrap_or_default())),
         }
     }
@@ -67,7 +70,6 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
     };
     let mut sayings = BTreeMap::new();
     let mut decisions = owed.decisions.clone();
-    let every_one_is_told = contacts.len() == all;
     decisions.retain(|(jid, _), _| contacts.contains_key(jid));
     for (jid, key) in decisions.keys() {
         // What was decided may have been taken back where another policy is in use.
@@ -76,9 +78,10 @@ pub(in crate::operations) fn owed(view: &mut View, settings: &Settings) -> Resul
             round.tell(&mut sayings, jid, *key, verdict);
         }
     }
-    decisions.retain(|(jid, _), _| every_one_is_told || *jid != settings.jid);
+    decisions.retain(|(jid, _), _| untold.is_empty() || *jid != settings.jid);
     Ok(OwedTrustMessages {
         messages: sayings.into_iter().flat_map(messages).collect(),
+        untold,
         decisions,
     })
 }

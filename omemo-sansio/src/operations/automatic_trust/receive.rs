@@ -53,6 +53,7 @@ pub(in crate::operations) fn receive(
     match ledger.standing(view, &speaker)? {
         Standing::Distrusted => outcome.ignore(statements, Ignored::SenderDistrusted),
         Standing::Authenticated => {
+            ledger.listen_to(view, &speaker)?;
             for statement in statements {
                 if let Some(reason) = ledger.weigh(view, &speaker, &statement)? {
                     outcome.ignore([statement], reason);

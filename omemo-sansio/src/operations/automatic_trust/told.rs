@@ -4,14 +4,14 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Decided;
-use super::ledger::MAX_OWED;
-use crate::BareJid;
+use super::ledger::{Ledger, MAX_OWED};
 use crate::engine::{Env, Stop, View};
 use crate::keys::PublicKey;
 use crate::operations::{own_account, within};
 use crate::records::{Contact, Decision, OwedTrust, TrustHistory, Verdict, place};
 use crate::settings::Settings;
 use crate::trust::{AutomaticLevels, Trust, TrustLevel};
+use crate::{BareJid, Error};
 
 /// The most accounts that are looked over at a time.
 pub const MAX_LOOKED_OVER: usize = 64;
@@ -74,7 +74,12 @@ pub(super) fn note_decided(
             owe(&mut owed, settings, (jid, *key), level, meaning);
         }
         let place = place::trust_history(jid)?;
-        if let Some(mut history) = view.take::<TrustHistory>(&place)? {
+        let history = match view.take::<TrustHistory>(&place) {
+            // A person must be able to distrust a stolen key all the same.
+            Err(Stop::Fail(Error::Corrupt { .. })) => None,
+            history => history?,
+        };
+        if let Some(mut history) = history {
             history.decide(
                 *key,
                 Decision {
@@ -92,7 +97,8 @@ pub(super) fn note_decided(
     view.put_changed(&owed_place, owed)
 }
 
-/// What is owed once a person has decided about a key under another policy. It is told by the level the key has then.
+/// What is owed once a person has decided about a key under another policy, which may have names of its own for levels. It is
+/// told by the level the key has then.
 fn owe(
     owed: &mut OwedTrust,
     settings: &Settings,
@@ -109,10 +115,11 @@ fn owe(
             owed.contacts.insert(jid.clone());
         }
     }
-    let verdict = match level {
-        Some(level) if *level == TrustLevel::TRUSTED => Verdict::Trust,
-        Some(level) if *level == TrustLevel::DISTRUSTED => Verdict::Distrust,
+    let verdict = match meaning {
         // Others are not told of it.
+        Some(Trust::Trusted) if level == Some(&TrustLevel::BLINDLY_TRUSTED) => return,
+        Some(Trust::Trusted) => Verdict::Trust,
+        Some(Trust::Distrusted) => Verdict::Distrust,
         _ => return,
     };
     owed.decisions.insert(of, verdict);
@@ -140,10 +147,11 @@ pub(in crate::operations) fn must_be_looked_over(view: &mut View, settings: &Set
     Ok(owed.looked_over != Some(levels.authenticated))
 }
 
-/// Looks which of these accounts have authenticated keys: their contacts are told, and what was trusted blindly beside them
-/// is not trusted any more (XEP-0450, section 6.2). With the last of all accounts, that is done.
+/// Looks which of these accounts have authenticated keys: they are told, what they have said before counts, and what was
+/// trusted blindly beside them is not trusted any more (XEP-0450, section 6.2). With the last of all accounts, that is done.
 pub(in crate::operations) fn look_over(
     view: &mut View,
+    env: &Env<'_>,
     settings: &Settings,
     jids: &[BareJid],
     last: bool,
@@ -152,33 +160,14 @@ pub(in crate::operations) fn look_over(
     let Some(levels) = settings.trust.automatic() else {
         return Ok(());
     };
-    let place = place::owed_trust()?;
-    view.want(place.clone());
-    view.want(place::account()?);
+    let all = jids.iter().cloned().collect();
+    let mut ledger = Ledger::open(view, env, settings, levels, &all)?;
     for jid in jids {
-        view.want(place::contact(jid)?);
-    }
-    view.settle()?;
-    let own_key = own_account(view)?.identity.public().curve25519();
-    let mut owed = view.take::<OwedTrust>(&place)?.unwrap_or_default();
-    for jid in jids {
-        let key = place::contact(jid)?;
-        let Some(contact) = view.read::<Contact>(&key)? else {
-            continue;
-        };
-        let of_others = contact.trust.iter().filter(|(key, _)| **key != own_key);
-        if !any_authenticated(of_others.map(|(_, level)| level), &levels) {
-            continue;
-        }
-        if *jid != settings.jid {
-            owed.contacts.insert(jid.clone());
-        }
-        let mut contact = (*contact).clone();
-        contact.trust.retain(|_, level| *level != levels.provisional);
-        view.put_changed(&key, contact)?;
+        ledger.look_over(view, jid)?;
     }
     if last {
-        owed.looked_over = Some(levels.authenticated);
+        ledger.is_looked_over();
     }
-    view.put_changed(&place, owed)
+    ledger.put(view)?;
+    Ok(())
 }
