@@ -31,8 +31,8 @@ pub enum EncryptError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecryptError {
-    /// The message's key was used before, so that it is a repetition; or it was skipped so long ago that its key was
-    /// dropped (see [`SkipLimits::per_session`](super::SkipLimits::per_session)).
+    /// The message's key was used before, so that it is a repetition; or it was dropped unread, which
+    /// [`Decrypted::AlreadyDecrypted`](crate::Decrypted::AlreadyDecrypted) says more of.
     #[error("the message was decrypted before")]
     AlreadyDecrypted,
     /// The message skips more keys of a chain than [`SkipLimits::per_message`](super::SkipLimits::per_message) allows.
