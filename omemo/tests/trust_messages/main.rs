@@ -17,6 +17,7 @@ mod conversation;
 mod damaged;
 mod earlier;
 mod held;
+mod other_policies;
 mod receiving;
 mod sending;
 

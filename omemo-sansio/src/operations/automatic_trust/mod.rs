@@ -1,6 +1,7 @@
 //! Automatic trust management (XEP-0450): what a person decides about keys is owed to others, and what others have decided
 //! is believed if their keys are authenticated.
 
+mod heard;
 mod held;
 mod ledger;
 mod outcome;
