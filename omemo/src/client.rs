@@ -88,12 +88,7 @@ impl<S: Storage, N: Network> Client<S, N> {
     /// [`Error::Storage`], [`Error::Corrupt`],
     /// [`Error::Contention`], [`Error::TooLarge`], [`Error::UnknownNamespace`], [`Error::UnknownTrustLevel`].
     pub async fn encrypt(&self, request: impl Into<Arc<EncryptRequest>>) -> Result<Encrypted, Error> {
-        let request = request.into();
-        self.driver
-            .run(Request::Encrypt(Arc::clone(&request)), |account| {
-                account.encrypt(request)
-            })
-            .await
+        self.driver.encrypt(&request.into()).await
     }
 
     /// Decrypts a message. One that was decrypted before, or is for others, is an outcome of its own and no failure; what

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use async_lock::MutexGuard;
 use event_listener::Event;
 use omemo_sansio::engine::{Effect, Operation, Step};
-use omemo_sansio::{Account, BareJid, CatchUp, Error, MAX_FORGOTTEN, MAX_LOOKED_OVER, Namespace, contact_of};
+use omemo_sansio::{
+    Account, BareJid, CatchUp, EncryptRequest, Encrypted, Error, MAX_FORGOTTEN, MAX_LOOKED_OVER, Namespace,
+    contact_of,
+};
 use omemo_storage::{AccountId, ErrorKind, Page, Storage, StorageError};
 use rand_core::{CryptoRng, Rng};
 
@@ -72,16 +75,40 @@ impl<S: Storage, N: Network> Driver<S, N> {
         begin: impl FnOnce(&Account) -> Operation<T>,
         commits: &mut impl Commits<S, T>,
     ) -> Result<T, Error> {
-        let kind = request.kind();
         // Given up after what it was held for is parked: whoever is next must find it.
-        let mut turn: Option<MutexGuard<'_, ()>> = None;
+        let mut turn = None;
         let mut held = Held::new(&self.parked, request, || begin(&self.account()));
+        self.drive(&mut held, &mut turn, commits).await
+    }
+
+    /// Encrypts a message. One that has come to its end long after its commit is let go and encrypted anew, if it was decided
+    /// meanwhile whom messages are for.
+    pub(crate) async fn encrypt(&self, request: &Arc<EncryptRequest>) -> Result<Encrypted, Error> {
+        loop {
+            let mut turn = None;
+            let begin = || self.account().encrypt(Arc::clone(request));
+            let mut held = Held::new(&self.parked, Request::Encrypt(Arc::clone(request)), begin);
+            let encrypted = self.drive(&mut held, &mut turn, &mut Alone).await;
+            if encrypted.is_err() || !held.is_let_go() {
+                return encrypted;
+            }
+        }
+    }
+
+    /// Drives an operation to its end, in its turn.
+    async fn drive<'a, T: Send + Sync + 'static>(
+        &'a self,
+        held: &mut Held<'_, T>,
+        turn: &mut Option<MutexGuard<'a, ()>>,
+        commits: &mut impl Commits<S, T>,
+    ) -> Result<T, Error> {
+        let kind = held.kind();
         let mut unknown_since = None;
         let mut unknown = 0;
         let mut conflicts = 0;
         loop {
             if turn.is_none() {
-                turn = Some(self.turn.lock().await);
+                *turn = Some(self.turn.lock().await);
                 self.pause(Pause::for_others(self.contended.swap(0, Ordering::Relaxed)))
                     .await;
             }
@@ -100,7 +127,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
             };
             tracing::trace!(kind, effects = effects.len(), "performing effects");
             if effects.iter().any(reaches_outside) {
-                turn = None;
+                *turn = None;
             }
             let trouble = self.perform(operation, effects, commits).await;
             match trouble {
@@ -111,6 +138,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
                 }
                 Some(Trouble::OutcomeUnknown) => {
                     unknown += 1;
+                    held.comes_late();
                     let since = *unknown_since.get_or_insert_with(|| self.clock.now());
                     if self.gives_up(unknown, self.clock.now() - since) {
                         return Err(Error::Storage(StorageError::new(
@@ -119,7 +147,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
                         )));
                     }
                     // The others need not wait for a storage to come back.
-                    turn = None;
+                    *turn = None;
                     self.pause(Pause::after_unknown_outcome(unknown)).await;
                 }
             }

@@ -43,8 +43,10 @@ impl Request {
         }
     }
 
-    fn encrypts(&self) -> bool {
-        matches!(self, Self::Encrypt(_) | Self::EncryptIn(_))
+    /// Whether what it hands out is let go where it may be for others by now. Not with writes of the application, which hold it
+    /// already: to encrypt it anew would write them twice.
+    fn is_let_go(&self) -> bool {
+        matches!(self, Self::Encrypt(_))
     }
 
     /// How many bytes it holds, about.
@@ -137,14 +139,14 @@ impl Parked {
     /// Those that are still being encrypted are not kept either, if they are dropped.
     fn let_go_of_encrypts(&self) {
         let mut waiting = self.lock();
-        waiting.operations.retain(|(request, _)| !request.encrypts());
+        waiting.operations.retain(|(request, _)| !request.is_let_go());
         waiting.forgotten += 1;
     }
 
     /// Keeps an operation that was begun when encrypted messages had been let go so often.
     fn put<T: Send + 'static>(&self, request: Request, operation: Operation<T>, forgotten: u64) {
         let mut waiting = self.lock();
-        if request.encrypts() && waiting.forgotten != forgotten {
+        if request.is_let_go() && waiting.forgotten != forgotten {
             return;
         }
         waiting.operations.push_back((request, Box::new(operation)));
@@ -162,8 +164,10 @@ pub(crate) struct Held<'a, T: Send + 'static> {
     request: Request,
     operation: Option<Operation<T>>,
     parked: &'a Parked,
-    /// How often encrypted messages had been let go when it was begun.
+    /// How often encrypted messages had been let go when it was begun, or taken up.
     forgotten: u64,
+    /// Whether its commit may have gone through some time ago.
+    is_late: bool,
 }
 
 impl<'a, T: Send + 'static> Held<'a, T> {
@@ -175,17 +179,33 @@ impl<'a, T: Send + 'static> Held<'a, T> {
         } else {
             parked.take(&request)
         };
+        let is_late = found.is_some();
         let operation = Some(found.unwrap_or_else(begin));
         Self {
             request,
             operation,
             parked,
             forgotten,
+            is_late,
         }
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
+        self.request.kind()
     }
 
     pub(crate) fn operation(&mut self) -> Option<&mut Operation<T>> {
         self.operation.as_mut()
+    }
+
+    /// It is not known whether its commit has gone through.
+    pub(crate) fn comes_late(&mut self) {
+        self.is_late = true;
+    }
+
+    /// Whether a message was encrypted before it was decided whom messages are for, and is to be let go.
+    pub(crate) fn is_let_go(&self) -> bool {
+        self.is_late && self.request.is_let_go() && self.parked.lock().forgotten != self.forgotten
     }
 
     /// The operation has ended.

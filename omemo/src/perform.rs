@@ -100,9 +100,11 @@ impl<S: Storage, N: Network> Driver<S, N> {
                 Effect::SendMessage(message, reply) => {
                     answer(reply, async move { self.network.send_message(&message).await })
                 }
-                Effect::AskTrust(question, reply) => {
-                    answer(reply, async move { self.prompt.ask(&question).await })
-                }
+                Effect::AskTrust(question, reply) => answer(reply, async move {
+                    let decisions = self.prompt.ask(&question).await;
+                    let _changing = self.parked.forget_encrypts();
+                    decisions
+                }),
             });
         }
         if !bundles.is_empty() {

@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use common::polling::poll_often;
 use common::{Device, is_repeated, open, open_on, text};
@@ -335,38 +336,77 @@ fn resent_batch_takes_nothing_along() {
     );
 }
 
-/// A dropped call is taken up by one of its own kind alone: the row that goes with a message is there when that is handed out.
-#[test]
-fn dropped_without_writes_and_encrypted_with_them() {
-    let (server, directory) = (Server::new(), TempDir::new().unwrap());
-    let (romeo, juliet) = (
-        open(&server, "romeo@montague.lit", "phone"),
-        juliet(&server, &directory),
-    );
+/// Encrypts, and writes the plaintext into the application's table with it.
+async fn encrypt_with_row(juliet: &Juliet, request: Arc<EncryptRequest>, said: &str) -> Encrypted {
+    let encrypted = juliet.client.encrypt_in(request, |transaction, _| {
+        let row = said.as_bytes().to_vec();
+        Box::pin(async move {
+            let insert = sqlx::query("INSERT INTO history (envelope) VALUES (?)").bind(row);
+            insert.execute(transaction).await?;
+            Ok(())
+        })
+    });
+    encrypted.await.unwrap()
+}
+
+/// Says something to Romeo by calls that are dropped, twenty times at each await: what is said, and the request for it. Then
+/// `check` has to bring it to its end.
+fn drop_everywhere<T>(
+    juliet: &Juliet,
+    romeo: &Device,
+    call: impl AsyncFn(Arc<EncryptRequest>, &str) -> T,
+    check: impl Fn(Arc<EncryptRequest>, &str),
+) {
     juliet.send(&[&romeo.jid], "hello");
     let mut dropped = 0;
     for round in 0..20 {
         for polls in 0.. {
             let said = format!("{round} {polls}");
-            let request = || {
-                let plaintext = said.as_bytes().to_vec();
-                EncryptRequest::new(vec![romeo.jid.clone()], Namespace::OMEMO_2, plaintext)
-            };
-            if poll_often(juliet.client.encrypt(request()), polls).is_some() {
+            let plaintext = said.as_bytes().to_vec();
+            let request = Arc::new(EncryptRequest::new(
+                vec![romeo.jid.clone()],
+                Namespace::OMEMO_2,
+                plaintext,
+            ));
+            if poll_often(call(Arc::clone(&request), &said), polls).is_some() {
                 break;
             }
+            check(request, &said);
             dropped += 1;
-            let encrypted = juliet.client.encrypt_in(request(), |transaction, _| {
-                let row = said.as_bytes().to_vec();
-                Box::pin(async move {
-                    let insert = sqlx::query("INSERT INTO history (envelope) VALUES (?)").bind(row);
-                    insert.execute(transaction).await?;
-                    Ok(())
-                })
-            });
-            assert!(wait(encrypted).unwrap().complete().is_ok());
-            assert!(history(&directory).contains(&said), "{said}");
         }
     }
     assert!(dropped > 20, "{dropped}");
+}
+
+/// A dropped call is taken up by one of its own kind alone: the row that goes with a message is there when that is handed out.
+#[test]
+fn dropped_without_writes_and_encrypted_with_them() {
+    let (server, directory) = (Server::new(), TempDir::new().unwrap());
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = juliet(&server, &directory);
+    let alone = async |request, _: &str| juliet.client.encrypt(request).await;
+    drop_everywhere(&juliet, &romeo, alone, |request, said| {
+        let encrypted = wait(encrypt_with_row(&juliet, request, said));
+        assert!(encrypted.complete().is_ok());
+        assert!(history(&directory).iter().any(|row| row == said), "{said}");
+    });
+}
+
+/// A call whose row is there is not made again, whatever is decided meanwhile.
+#[test]
+fn the_row_of_a_dropped_call_is_written_once_though_a_device_list_has_come() {
+    let (server, directory) = (Server::new(), TempDir::new().unwrap());
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = juliet(&server, &directory);
+    let with_row = async |request, said: &str| encrypt_with_row(&juliet, request, said).await;
+    drop_everywhere(&juliet, &romeo, with_row, |request, said| {
+        let refresh = juliet
+            .client
+            .refresh_device_list(Namespace::OMEMO_2, romeo.jid.clone());
+        assert!(wait(refresh).is_ok());
+        let encrypted = wait(encrypt_with_row(&juliet, request, said));
+        assert!(encrypted.complete().is_ok());
+        let rows = history(&directory).into_iter().filter(|row| row == said);
+        assert_eq!(rows.count(), 1, "{said}");
+    });
 }

@@ -11,6 +11,7 @@
 mod common;
 #[path = "../common/damage.rs"]
 mod damage;
+mod decisions;
 mod decrypt;
 mod hesitant;
 mod unclaimed;

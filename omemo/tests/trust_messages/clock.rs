@@ -85,3 +85,16 @@ fn distrust_that_is_kept_outranks_trust_from_the_future() {
     authenticate(&a1, ALICE, key(12));
     assert_eq!(level(&a1, BOB, key(21)), Some(TrustLevel::DISTRUSTED));
 }
+
+/// The same of two keys that speak of a third.
+#[test]
+fn trust_from_the_future_does_not_take_back_the_distrust_of_others() {
+    let (a1, hands) = alice_at(60);
+    assert_eq!(hear(&a1, ALICE, 12, NOW + YEARS, saying(BOB, &[21], &[])).held, 1);
+    hands.show(NOW);
+    authenticate(&a1, ALICE, key(13));
+    let outcome = hear(&a1, ALICE, 13, NOW - 60, saying(BOB, &[], &[21]));
+    assert_eq!(changed(&outcome), [(BOB.to_owned(), 21, false)]);
+    authenticate(&a1, ALICE, key(12));
+    assert_eq!(level(&a1, BOB, key(21)), Some(TrustLevel::DISTRUSTED));
+}

@@ -62,16 +62,25 @@ fn accounts_are_looked_over_until_none_is_damaged() {
     assert_eq!((counts.loads, counts.commits), (1, 0), "{counts:?}");
 }
 
-/// What is noted of decisions under automatic trust management is not needed under another policy.
+/// Whatever the policy is. Others are told of it.
 #[test]
 fn a_stolen_key_can_be_distrusted_though_what_is_noted_of_decisions_is_damaged() {
     let server = Server::new();
     let a1 = open(&server, ALICE, "A1");
+    authenticate(&a1, BOB, key(21));
     authenticate(&a1, ALICE, key(13));
+    settle_debts(&a1);
     damage_record(a1.client.storage(), ALICE, &format!("cold/{ALICE}"), "trust");
-    let a1 = reopen(&server, a1, "other", BlindTrustBeforeVerification);
     distrust(&a1, ALICE, key(13));
     assert_eq!(level(&a1, ALICE, key(13)), Some(TrustLevel::DISTRUSTED));
+    let a1 = reopen(&server, a1, "other", BlindTrustBeforeVerification);
+    distrust(&a1, ALICE, key(14));
+    assert_eq!(level(&a1, ALICE, key(14)), Some(TrustLevel::DISTRUSTED));
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    assert_eq!(
+        told(&a1),
+        expected(&[(BOB, ALICE, 13, false), (BOB, ALICE, 14, false)])
+    );
 }
 
 /// What a key has said about a contact waits until the contact is no longer damaged, and keeps nobody from verifying the key.

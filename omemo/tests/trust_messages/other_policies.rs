@@ -255,3 +255,26 @@ fn what_was_decided_by_levels_of_other_names_is_owed() {
         expected(&[(BOB, ALICE, 13, true), (BOB, ALICE, 14, false)])
     );
 }
+
+/// Of two own keys one was stolen; the other says so before either is authenticated here.
+#[test]
+fn a_key_that_is_found_stolen_in_what_was_said_before_is_not_believed_any_more() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    let storage = Arc::clone(a1.client.storage());
+    assert_eq!(
+        hear(&a1, ALICE, 12, now() - 100, saying(ALICE, &[13], &[])).held,
+        1
+    );
+    let other = open_with(&server, settings(BlindTrustBeforeVerification), "other", storage);
+    authenticate(&other, ALICE, key(12));
+    let later = now() + 1;
+    assert_eq!(hear(&a1, ALICE, 13, later, saying(ALICE, &[], &[12])).held, 1);
+    let outcome = hear(&a1, ALICE, 12, later, saying(BOB, &[21], &[]));
+    assert_eq!(
+        changed(&outcome),
+        [(ALICE.to_owned(), 13, true), (ALICE.to_owned(), 12, false)]
+    );
+    assert_eq!(reasons(&outcome), [Ignored::SenderDistrusted]);
+    assert_eq!(level(&a1, BOB, key(21)), None);
+}

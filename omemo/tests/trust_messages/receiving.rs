@@ -204,3 +204,17 @@ fn an_account_has_no_more_keys_than_it_may_have() {
     }
     assert!(ignored >= 200, "{ignored}");
 }
+
+/// It is the person's, who was asked, as long as nobody's key is authenticated anew.
+#[test]
+fn what_a_person_trusts_blindly_stays_whatever_others_say_of_other_keys() {
+    let a1 = alice();
+    authenticate(&a1, BOB, key(21));
+    set(&a1, BOB, key(22), TrustLevel::BLINDLY_TRUSTED);
+    let outcome = hear(&a1, BOB, 21, 5, saying(BOB, &[], &[23]));
+    assert_eq!(changed(&outcome), [(BOB.to_owned(), 23, false)]);
+    assert_eq!(
+        super::earlier::level(&a1, BOB, key(22)),
+        Some(TrustLevel::BLINDLY_TRUSTED)
+    );
+}

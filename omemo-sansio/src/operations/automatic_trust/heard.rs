@@ -52,8 +52,8 @@ impl Ledger {
         }
         let now = self.now;
         let newer = |former: &Decision| match statement.verdict {
-            Verdict::Trust => statement.at > former.at,
             // A clock that was far ahead must not keep a stolen key trusted until that time comes.
+            Verdict::Trust => statement.at > former.at && !statement.at.is_ahead(now, Timestamp::APART),
             Verdict::Distrust => statement.at >= former.at || former.at.is_ahead(now, Timestamp::APART),
         };
         Ok(former
@@ -109,9 +109,9 @@ impl Ledger {
         Ok(history.hold(speaker.key, statement, now))
     }
 
-    /// Lets count what a key has said before, as it is authenticated.
+    /// Lets count what a key has said before, if it is authenticated.
     pub(super) fn listen_to(&mut self, view: &mut View, speaker: &Speaker) -> Result<(), Stop> {
-        self.take_effect(view, &speaker.jid, speaker.key, Some(Verdict::Trust))?;
+        self.heard.push(speaker.clone());
         self.hear(view)
     }
 

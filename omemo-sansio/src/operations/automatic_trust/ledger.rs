@@ -23,6 +23,7 @@ pub(super) const MAX_KEYS: usize = 1000;
 pub(super) const MAX_OWED: usize = 1000;
 
 /// Whose statements are weighed: a key that has authenticated a message.
+#[derive(Clone)]
 pub(super) struct Speaker {
     pub(super) jid: BareJid,
     pub(super) key: PublicKey,
@@ -141,7 +142,11 @@ impl Ledger {
     pub(super) fn decide(&mut self, view: &mut View, decided: &Decided) -> Result<(), Stop> {
         let Decided { jid, key, before } = decided;
         let now = self.now;
-        let known = known(&mut self.accounts, view, jid)?;
+        let known = match known(&mut self.accounts, view, jid) {
+            // A person must be able to distrust a stolen key all the same.
+            Err(Stop::Fail(Error::Corrupt { .. })) => return self.decide_beside_damage(view, decided),
+            known => known?,
+        };
         let level = known.contact.trust.get(key).cloned();
         known.history.decide(
             *key,
@@ -154,15 +159,34 @@ impl Ledger {
         if *key == self.own_key {
             return Ok(());
         }
-        let of = (jid.clone(), *key);
+        if level == *before {
+            // It may have been given when nobody listened to the key.
+            let (jid, key) = (jid.clone(), *key);
+            return self.listen_to(view, &Speaker { jid, key });
+        }
+        self.owe(decided, verdict);
+        self.take_effect(view, jid, *key, verdict)?;
+        self.hear(view)
+    }
+
+    /// The same where what is noted of decisions cannot be read: what the key or others have said stays as it is.
+    fn decide_beside_damage(&mut self, view: &mut View, decided: &Decided) -> Result<(), Stop> {
+        let contact = view.read::<Contact>(&place::contact(&decided.jid)?)?;
+        let level = contact
+            .as_ref()
+            .and_then(|contact| contact.trust.get(&decided.key));
+        if level != decided.before.as_ref() && decided.key != self.own_key {
+            self.owe(decided, verdict(&self.levels, level));
+        }
+        Ok(())
+    }
+
+    fn owe(&mut self, decided: &Decided, verdict: Option<Verdict>) {
+        let of = (decided.jid.clone(), decided.key);
         match verdict {
-            _ if level == *before => {}
             Some(verdict) => drop(self.owed.decisions.insert(of, verdict)),
             None => drop(self.owed.decisions.remove(&of)),
         }
-        // The level it has already may be from a time when nobody looked.
-        self.take_effect(view, jid, *key, verdict)?;
-        self.hear(view)
     }
 }
 

@@ -50,10 +50,15 @@ pub(in crate::operations) fn receive(
         outcome.ignore(statements, Ignored::NotItsToSay);
         return Ok(outcome);
     }
-    match ledger.standing(view, &speaker)? {
+    let mut standing = ledger.standing(view, &speaker)?;
+    if standing == Standing::Authenticated {
+        ledger.listen_to(view, &speaker)?;
+        // What is heard now may be that the key was stolen.
+        standing = ledger.standing(view, &speaker)?;
+    }
+    match standing {
         Standing::Distrusted => outcome.ignore(statements, Ignored::SenderDistrusted),
         Standing::Authenticated => {
-            ledger.listen_to(view, &speaker)?;
             for statement in statements {
                 if let Some(reason) = ledger.weigh(view, &speaker, &statement)? {
                     outcome.ignore([statement], reason);
