@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use omemo_fuzz::{Choices, NOW, Person, Scene, Server, drive, said_by, saying};
+use omemo_fuzz::{Choices, NOW, Person, Records, Scene, Server, drive, said_by, saying};
 use omemo_sansio::keys::{IdentityKey, IdentityKeyPair};
 use omemo_sansio::trust::TrustLevel;
 use omemo_sansio::{
@@ -43,15 +43,20 @@ fuzz_target!(|data: &[u8]| {
             None => operate(&mut receiver, &mut server, &mut choices, scene, kind),
             Some(kind) => operate_further(&mut receiver, &mut server, &mut choices, scene, kind),
         };
-        match result {
-            Err(Error::Internal(what)) => panic!("a fault of the library: {what}"),
-            Err(Error::Corrupt { .. }) => {
-                assert!(receiver.records() == before, "a failure has changed something")
-            }
-            _ => {}
-        }
+        judge(&receiver, &before, &result);
     }
 });
+
+/// What an operation must not end with, or not have done then.
+fn judge(receiver: &Person, before: &Records, result: &Result<(), Error>) {
+    match result {
+        Err(Error::Internal(what)) => panic!("a fault of the library: {what}"),
+        Err(Error::Corrupt { .. }) => {
+            assert!(receiver.records() == *before, "a failure has changed something")
+        }
+        _ => {}
+    }
+}
 
 fn juliet() -> BareJid {
     BareJid::new("juliet@capulet.lit").expect("a JID")
@@ -108,9 +113,13 @@ fn operate(
             let level = choices
                 .pick(&[TrustLevel::TRUSTED, TrustLevel::DISTRUSTED])
                 .clone();
-            drive(receiver, server, |account| {
+            // Judged by itself: what was asked for before has changed something.
+            let before = receiver.records();
+            let decided = drive(receiver, server, |account| {
                 account.set_trust(juliet(), key, level)
-            })
+            });
+            judge(receiver, &before, &decided);
+            Ok(())
         }
     }
 }
