@@ -1,6 +1,6 @@
 //! The replies that the outbox owes: empty messages that answer a key exchange, move a ratchet on, or open a session.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::flush::{Flushed, OutboxFailure, acknowledge};
@@ -20,10 +20,6 @@ use crate::{
 /// The most answers that one flush looks at together; the others wait until these are sent, or for the next. Those who are
 /// owed a new session are few anyway.
 const MAX_ANSWERS: usize = 256;
-
-/// The most of them that are for one account: those of one whose records are damaged cannot leave, and must not hold up the
-/// others.
-const MAX_ANSWERS_TO_ONE: usize = 64;
 
 /// A reply that is owed.
 pub(super) struct Reply {
@@ -57,16 +53,14 @@ pub(super) fn gather(
     let mut owed = Vec::new();
     let mut doubled = BTreeSet::new();
     let mut answers = 0_usize;
-    let mut answers_to = BTreeMap::<BareJid, usize>::new();
     for place in marked {
-        let Some(receiver) = place.receiver() else {
-            continue;
-        };
-        let to_one = answers_to.get(&receiver.jid).copied().unwrap_or(0);
-        if is_answer(&place) && (answers == MAX_ANSWERS || to_one == MAX_ANSWERS_TO_ONE) {
+        if is_answer(&place) && answers == MAX_ANSWERS {
             flushed.postponed += 1;
             continue;
         }
+        let Some(receiver) = place.receiver() else {
+            continue;
+        };
         if !is_answer(&place) && answered.contains(&receiver) {
             doubled.insert(receiver);
             continue;
@@ -87,10 +81,7 @@ pub(super) fn gather(
             None => {
                 view.want(place::session(&jid, &namespace, device)?);
                 view.want(place::contact(&jid)?);
-                if is_answer(&place) {
-                    answers += 1;
-                    answers_to.insert(jid.clone(), to_one + 1);
-                }
+                answers += usize::from(is_answer(&place));
                 owed.push(Reply {
                     place,
                     namespace,

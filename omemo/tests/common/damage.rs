@@ -53,20 +53,6 @@ fn overwrite_record(
     stored.value
 }
 
-/// Copies a record to other items of its partition.
-pub fn copy_record(storage: &impl Storage, account: &str, from: &Key, items: impl Iterator<Item = String>) {
-    let account = AccountId::new(account).unwrap();
-    let mut query = Query::new();
-    query.records.insert(from.clone());
-    let stored = wait(storage.load(&account, &query)).unwrap().records[from].clone();
-    let mut batch = Batch::new(commit_id());
-    for item in items {
-        let to = Key::new(from.partition.as_str(), &item).unwrap();
-        batch.put(to, None, stored.value.clone());
-    }
-    commit(storage, &account, &batch);
-}
-
 fn commit_id() -> CommitId {
     let mut id = [0; 16];
     getrandom::fill(&mut id).unwrap();
