@@ -52,17 +52,14 @@ impl Factory for Broken {
     }
 
     async fn restart(&self) {
-        self.server.cut();
+        self.server.cut(true);
         if self.server.has(Flaw::RestartLoses) {
             self.server.forgets_last_commit();
-        }
-        if self.server.has(Flaw::RestartForgetsCommits) {
-            self.server.forgets_known();
         }
     }
 
     async fn cut(&self) {
-        self.server.cut();
+        self.server.cut(false);
     }
 }
 

@@ -84,8 +84,8 @@ impl Server {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Cuts all connections: by turns before a commit that is under way is written, and after.
-    pub(crate) fn cut(&self) {
+    /// Cuts all connections, as it does when it `dies`: by turns before a commit that is under way is written, and after.
+    pub(crate) fn cut(&self, dies: bool) {
         let cuts = self.epoch.load(Ordering::SeqCst);
         let moment = if cuts.is_multiple_of(2) {
             Moment::Unwritten
@@ -98,6 +98,10 @@ impl Server {
                 break;
             }
             thread::sleep(Duration::from_micros(50));
+        }
+        if dies && self.has(Flaw::RestartForgetsCommits) {
+            // Before anybody can send again what was not answered.
+            self.forgets_known();
         }
         self.epoch.store(cuts + 1, Ordering::SeqCst);
         *self.cutting.lock().unwrap() = None;
