@@ -3,15 +3,17 @@
 
 mod common;
 
-use common::{Device, is_repeated, open, settle, text};
+use std::sync::Arc;
+
+use common::{Device, is_repeated, open, rng, settings, settle, text};
 use omemo::blocking::wait;
 use omemo::local::Server;
-use omemo::{DecryptFailure, Error, IncomingMessage, Namespace, OutboxItem};
+use omemo::{Client, DecryptFailure, Error, IncomingMessage, Namespace, OutboxItem};
 
 const OMEMO_2: Namespace = Namespace::OMEMO_2;
 
-/// Romeo, whose published bundle has one pre key left, and what three people have written to him with it.
-fn one_pre_key_for_three(server: &Server) -> (Device, [IncomingMessage; 3]) {
+/// Romeo, whose published bundle has one pre key left, and what these people have written to him with it.
+fn one_pre_key_for<const N: usize>(server: &Server, people: [&str; N]) -> (Device, [IncomingMessage; N]) {
     let romeo = open(server, "romeo@montague.lit", "phone");
     let mut bundle = server
         .bundle(&romeo.jid, &OMEMO_2, romeo.client.device())
@@ -19,7 +21,7 @@ fn one_pre_key_for_three(server: &Server) -> (Device, [IncomingMessage; 3]) {
     let last = bundle.pre_keys.pop_last().unwrap();
     bundle.pre_keys = [last].into();
     server.publish_bundle(&romeo.jid, &OMEMO_2, romeo.client.device(), bundle);
-    let messages = ["juliet@capulet.lit", "nurse@capulet.lit", "paris@verona.lit"].map(|jid| {
+    let messages = people.map(|jid| {
         let sender = open(server, jid, "phone");
         let message = sender.encrypt(&[&romeo.jid], jid).unwrap().messages.remove(0);
         IncomingMessage {
@@ -28,6 +30,24 @@ fn one_pre_key_for_three(server: &Server) -> (Device, [IncomingMessage; 3]) {
         }
     });
     (romeo, messages)
+}
+
+fn one_pre_key_for_three(server: &Server) -> (Device, [IncomingMessage; 3]) {
+    let people = ["juliet@capulet.lit", "nurse@capulet.lit", "paris@verona.lit"];
+    one_pre_key_for(server, people)
+}
+
+/// Another process of a device, on the same storage.
+fn attach(server: &Server, device: &Device) -> Device {
+    let (jid, storage) = (device.jid.clone(), Arc::clone(device.client.storage()));
+    let connection = server.connect(&jid, "phone");
+    let builder = Client::builder(settings(jid.clone()), storage, connection.clone());
+    let client = wait(builder.rng(rng(&jid, "phone")).attach()).unwrap();
+    Device {
+        jid,
+        client,
+        connection,
+    }
 }
 
 fn reads(romeo: &Device, message: &IncomingMessage) {
@@ -76,6 +96,51 @@ fn wire_note_30_a_pre_key_is_good_for_all_until_the_last_catch_up_ends() {
     refuses(&romeo, &third);
 }
 
+/// Each reads a part of the archive. What one has read must not cost the other its part, whoever ends first.
+#[test]
+fn wire_note_30_a_pre_key_is_good_for_all_until_the_last_process_has_caught_up() {
+    let server = Server::new();
+    let people = [
+        "juliet@capulet.lit",
+        "nurse@capulet.lit",
+        "paris@verona.lit",
+        "mercutio@verona.lit",
+    ];
+    let (one, [first, second, third, fourth]) = one_pre_key_for(&server, people);
+    let other = attach(&server, &one);
+    assert_eq!(one.client.device(), other.client.device());
+    let offered = || {
+        let bundle = server.bundle(&one.jid, &OMEMO_2, one.client.device());
+        bundle.unwrap().pre_keys
+    };
+    let used = *offered().keys().next().unwrap();
+    let is_replaced = || {
+        let offered = offered();
+        offered.len() == 100 && !offered.contains_key(&used) && *offered.keys().last().unwrap() > used
+    };
+    let of_one = wait(one.client.begin_catch_up()).unwrap();
+    let of_other = wait(other.client.begin_catch_up()).unwrap();
+    reads(&one, &first);
+    reads(&other, &second);
+
+    wait(one.client.end_catch_up(&of_one)).unwrap();
+    reads(&other, &third);
+    let flushed = other.flush();
+    assert_eq!(
+        (flushed.sent, flushed.postponed),
+        (vec![OutboxItem::Bundle(OMEMO_2)], 3)
+    );
+    assert!(is_replaced(), "it is hidden from everybody else");
+
+    wait(other.client.end_catch_up(&of_other)).unwrap();
+    refuses(&other, &fourth);
+    refuses(&one, &fourth);
+    // Three answers, and a session for the last, who has written in vain.
+    let flushed = one.flush();
+    assert_eq!((flushed.sent.len(), flushed.postponed), (4, 0), "{flushed:?}");
+    assert!(is_replaced());
+}
+
 #[test]
 fn a_key_exchange_from_the_archive_builds_no_second_session() {
     let server = Server::new();
@@ -87,6 +152,22 @@ fn a_key_exchange_from_the_archive_builds_no_second_session() {
     }
     wait(romeo.client.end_catch_up(&catch_up)).unwrap();
     assert!(is_repeated(&romeo.decrypt(first)));
+}
+
+/// All who are in a room have it, and nothing in it says whose it is.
+#[test]
+fn a_key_exchange_that_somebody_has_presented_as_his_own_still_opens_a_session_for_its_sender() {
+    let server = Server::new();
+    let (romeo, [message]) = one_pre_key_for(&server, ["juliet@capulet.lit"]);
+    let tybalt = open(&server, "tybalt@capulet.lit", "phone");
+    let mut copied = message.clone();
+    copied.sender = tybalt.jid.clone();
+    copied.message.sender_device = tybalt.client.device();
+    let catch_up = wait(romeo.client.begin_catch_up()).unwrap();
+    assert!(text(&romeo.decrypt(copied).unwrap()).is_some());
+    reads(&romeo, &message);
+    assert!(is_repeated(&romeo.decrypt(message)));
+    wait(romeo.client.end_catch_up(&catch_up)).unwrap();
 }
 
 #[test]

@@ -101,6 +101,30 @@ fn an_answer_whose_sending_failed_stays_owed_and_leaves_with_the_next_flush() {
     assert!(juliet.flush().sent.is_empty());
 }
 
+/// Each attempt uses up a message key, and a receiver skips a thousand at most.
+#[test]
+fn an_answer_that_cannot_be_sent_is_given_up_before_what_follows_is_out_of_reach() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    settle(&[&romeo, &juliet]);
+    romeo.send(&[&juliet.jid], "hello");
+    let _ = juliet.receive().pop().unwrap().unwrap();
+    server.fail_messages(u32::MAX);
+    let tried = (0..1_100)
+        .take_while(|_| !juliet.flush().failed.is_empty())
+        .count();
+    assert_eq!(tried, 500);
+    server.fail_messages(0);
+    let flushed = juliet.flush();
+    assert!(
+        flushed.sent.is_empty() && flushed.failed.is_empty(),
+        "{flushed:?}"
+    );
+    juliet.send(&[&romeo.jid], "I could not answer");
+    assert_eq!(romeo.texts(), ["I could not answer"]);
+}
+
 #[test]
 fn a_device_list_that_could_not_be_published_is_published_by_the_next_flush() {
     let server = Server::new();

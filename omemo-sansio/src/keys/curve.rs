@@ -104,8 +104,9 @@ pub(crate) enum Factor<'a> {
 /// The u coordinates of several products. Secrets are clamped here. All together they need one inversion.
 pub(crate) fn multiply<const N: usize>(terms: [(Factor<'_>, &Secret); N]) -> [Secret; N] {
     let products = terms.map(|(factor, secret)| factor.multiply(secret));
-    let points = products.iter().filter_map(Product::edwards).collect::<Vec<_>>();
-    let points = Zeroizing::new(points);
+    // Never grown, so no copy of a secret point is left behind.
+    let mut points = Zeroizing::new(Vec::with_capacity(N));
+    points.extend(products.iter().filter_map(Product::edwards));
     let batch = Zeroizing::new(EdwardsPoint::to_montgomery_batch(&points));
     let mut batch = batch.iter();
     products.map(|product| match product {

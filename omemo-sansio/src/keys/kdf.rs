@@ -28,6 +28,8 @@ impl Salt<'_> {
 
 /// Begins an HMAC. A clone continues from the same key without hashing it again.
 pub(crate) fn hmac(key: &[u8; 32]) -> Hmac<Sha256> {
+    #[cfg(test)]
+    super::testing::count_hmac();
     // HMAC fills a short key up with zeros (RFC 2104, section 2).
     let mut block = Zeroizing::new([0; 64]);
     for (to, from) in block.iter_mut().zip(key) {

@@ -73,6 +73,7 @@ pub(crate) struct Counts {
 
 thread_local! {
     static COUNTS: Cell<Counts> = const { Cell::new(Counts { agreements: 0, public_keys: 0 }) };
+    static HMACS: Cell<usize> = const { Cell::new(0) };
 }
 
 pub(super) fn count(factor: &Factor<'_>) {
@@ -89,4 +90,15 @@ pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> (T, Counts) {
     COUNTS.set(Counts::default());
     let result = work();
     (result, COUNTS.get())
+}
+
+pub(super) fn count_hmac() {
+    HMACS.set(HMACS.get() + 1);
+}
+
+/// How many HMACs `work` began on this thread: one for each step of a chain, among others.
+pub(crate) fn counted_hmacs<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    HMACS.set(0);
+    let result = work();
+    (result, HMACS.get())
 }

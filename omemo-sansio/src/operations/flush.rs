@@ -58,7 +58,8 @@ pub enum OutboxFailure {
     AfterBundle,
     /// The protocol is not spoken any more.
     UnknownNamespace,
-    /// A stored record of the contact cannot be read. What is owed to others leaves all the same.
+    /// A stored record of the contact cannot be read. What is owed to others leaves all the same, unless 256 answers are
+    /// owed to damaged contacts whose names come before theirs: until those are purged.
     Corrupt {
         /// The partition of the record.
         partition: String,

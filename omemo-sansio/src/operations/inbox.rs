@@ -147,8 +147,7 @@ pub(super) fn keep(
         identity_key: received.sender.identity_key,
         namespace: received.namespace.clone(),
         new_session: received.new_session,
-        key_material: received.key_material.as_bytes().to_vec().into(),
-        key_length: received.key_material.key().len(),
+        key_material: copy(&received.key_material),
         plaintext,
     };
     index.next = index.next.saturating_add(1);
@@ -216,6 +215,10 @@ pub(super) fn acknowledge(view: &mut View, ids: &[InboxId]) -> Result<(), Stop> 
     view.put_changed(&place::inbox_index()?, index)
 }
 
+fn copy(material: &KeyMaterial) -> KeyMaterial {
+    KeyMaterial::new(material.key(), material.tag())
+}
+
 fn read_index(view: &mut View) -> Result<InboxIndex, Stop> {
     Ok(*view
         .read::<InboxIndex>(&place::inbox_index()?)?
@@ -232,8 +235,6 @@ fn received(
     // The first use of a key is when its message was decrypted. One without a level by now is nobody's decision.
     let level = contact.trust.get(&kept.identity_key.curve25519());
     let trust = level.map_or(Ok(Trust::Undecided), |level| meaning(settings, level))?;
-    let key_material = KeyMaterial::from_decrypted(kept.key_material.clone(), kept.key_length)
-        .ok_or(Error::Internal("key material in the inbox is too short"))?;
     Ok(Received {
         content: match &kept.plaintext {
             Some(plaintext) => Content::Plaintext(plaintext.clone()),
@@ -247,7 +248,7 @@ fn received(
             level: level.cloned(),
         },
         namespace: kept.namespace.clone(),
-        key_material,
+        key_material: copy(&kept.key_material),
         new_session: kept.new_session,
         flush_wanted: false,
         inbox: Some(id),

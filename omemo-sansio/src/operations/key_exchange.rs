@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use rand_core::Rng;
+use sha2::{Digest, Sha256};
 
 use super::{catch_up, mark, pool};
 use crate::engine::{Env, Stop, View};
@@ -139,6 +140,7 @@ pub(super) fn accept(
         env,
         settings,
         protocol.as_ref(),
+        origin,
         &account,
         &record,
         &pre_keys,
@@ -159,7 +161,8 @@ pub(super) fn accept(
     put_skipped(view, origin, skipped)?;
 
     let used = settings.pre_key_policy.used(origin.jid, catching_up);
-    pool::consume(&mut pre_keys, key_exchange.pre_key, key_exchange.base_key, used);
+    let presented = presented(origin, key_exchange);
+    pool::consume(&mut pre_keys, key_exchange.pre_key, presented, used);
     if pre_keys.visible.len() < settings.pre_key_threshold.saturating_add(1) {
         pool::refill(&mut record, &mut pre_keys, &mut env.rng);
     }
@@ -182,6 +185,7 @@ fn build(
     env: &mut Env<'_>,
     settings: &Settings,
     protocol: &dyn Protocol,
+    origin: &Origin<'_>,
     account: &AccountRecord,
     record: &ProtocolRecord,
     pre_keys: &PreKeys,
@@ -196,7 +200,9 @@ fn build(
         pre_keys.hidden.get(&key_exchange.pre_key),
     ) {
         (Some(pair), _) => pair,
-        (None, Some(hidden)) if !hidden.base_keys.contains(&key_exchange.base_key) => &hidden.pair,
+        (None, Some(hidden)) if !hidden.key_exchanges.contains(&presented(origin, key_exchange)) => {
+            &hidden.pair
+        }
         // It is not there, or is kept for others: the session that this key exchange has built is gone. Whether the message
         // was read before, nobody can tell any more.
         (None, _) => return Err(DecryptFailure::PreKeyGone(key_exchange.pre_key).into()),
@@ -219,6 +225,16 @@ fn build(
         &mut env.rng,
     );
     super::receive::unless_repeated(accepted)
+}
+
+/// Tells key exchanges of one pre key apart. By who presents them too: others may have seen one, as all who are in a room have,
+/// and whoever presents it as his own must not use it up for its sender.
+fn presented(origin: &Origin<'_>, key_exchange: &KeyExchange) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(key_exchange.base_key.as_bytes());
+    hash.update(origin.device.get().to_be_bytes());
+    hash.update(origin.jid.as_str());
+    hash.finalize().into()
 }
 
 /// Whether a base key may have been drawn by the sender: it is in the group that the base point generates, and written in the

@@ -265,7 +265,8 @@ impl Account {
     }
 
     /// Looks which of these accounts, at most [`MAX_LOOKED_OVER`], have authenticated keys: they are told of decisions about
-    /// own keys. To be called for all accounts that the storage holds anything about ([`contact_of`](crate::contact_of)),
+    /// own keys, what these keys have said before counts, and what was trusted blindly beside them is not trusted any more
+    /// (XEP-0450, sections 5.1 and 6.2). To be called for all accounts that the storage holds anything about ([`contact_of`](crate::contact_of)),
     /// if [`Opened::look_over_trust`] says so; `last` with the last of them. Without, only those are told whose keys a
     /// person authenticates from now on.
     pub fn look_over_trust(&self, jids: Vec<BareJid>, last: bool) -> Operation<()> {

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use omemo_storage::MAX_VALUE;
 use rand_core::CryptoRng;
 
-use crate::keys::{IdentityKeyPair, KeyPair, PublicKey};
+use crate::keys::{IdentityKeyPair, KeyPair};
 use crate::protocol::Protocol;
 use crate::records::{HiddenPreKey, PreKeys, ProtocolRecord, RetiredSignedPreKey, SignedPreKey};
 use crate::settings::Settings;
@@ -79,19 +79,19 @@ pub(super) fn rotate(
 /// The most pre keys that are hidden at a time, and the most key exchanges remembered for each, and for all of them. Beyond,
 /// the oldest go.
 const MAX_HIDDEN: usize = 1_000;
-const MAX_BASE_KEYS: usize = 32;
-const MAX_ALL_BASE_KEYS: usize = 16_000;
+const MAX_KEY_EXCHANGES: usize = 32;
+const MAX_ALL_KEY_EXCHANGES: usize = 16_000;
 
 const _: () = assert!(
-    PreKeys::bytes(10 * FULL_POOL, MAX_HIDDEN, MAX_ALL_BASE_KEYS) <= MAX_VALUE,
+    PreKeys::bytes(10 * FULL_POOL, MAX_HIDDEN, MAX_ALL_KEY_EXCHANGES) <= MAX_VALUE,
     "the record can be stored however many key exchanges there are"
 );
 
 /// Takes a pre key out of the pool after a key exchange has used it: it is deleted, or kept unseen.
-pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey, used: UsedPreKey) {
+pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, key_exchange: [u8; 32], used: UsedPreKey) {
     if let Some(hidden) = pre_keys.hidden.get_mut(&id) {
-        hidden.base_keys.push(base_key);
-        if hidden.base_keys.len() > MAX_BASE_KEYS {
+        hidden.key_exchanges.push(key_exchange);
+        if hidden.key_exchanges.len() > MAX_KEY_EXCHANGES {
             // As many key exchanges of one pre key are no accident: it is good for no more.
             pre_keys.hidden.remove(&id);
         }
@@ -102,7 +102,7 @@ pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey,
             id,
             HiddenPreKey {
                 pair,
-                base_keys: [base_key].into(),
+                key_exchanges: [key_exchange].into(),
                 kept: used == UsedPreKey::Keep,
             },
         );
@@ -112,10 +112,10 @@ pub(super) fn consume(pre_keys: &mut PreKeys, id: PreKeyId, base_key: PublicKey,
 
 /// Keeps what is hidden within its bounds.
 fn forget_oldest(pre_keys: &mut PreKeys) {
-    let mut base_keys = pre_keys.base_keys();
-    while pre_keys.hidden.len() > MAX_HIDDEN || base_keys > MAX_ALL_BASE_KEYS {
+    let mut key_exchanges = pre_keys.key_exchanges();
+    while pre_keys.hidden.len() > MAX_HIDDEN || key_exchanges > MAX_ALL_KEY_EXCHANGES {
         let oldest = pre_keys.hidden.pop_first();
-        base_keys -= oldest.map_or(base_keys, |(_, hidden)| hidden.base_keys.len());
+        key_exchanges -= oldest.map_or(key_exchanges, |(_, hidden)| hidden.key_exchanges.len());
     }
 }
 
@@ -203,12 +203,12 @@ mod tests {
         let first = ids(&pre_keys)[0];
         assert_eq!(ids(&pre_keys), (first..first + 100).collect::<Vec<_>>());
         let [kept, deleted] = [first + 2, first + 4];
-        let base_key = PublicKey::from_bytes([7; 32]);
-        consume(&mut pre_keys, PreKeyId::new(kept), base_key, UsedPreKey::Keep);
+        let key_exchange = [7; 32];
+        consume(&mut pre_keys, PreKeyId::new(kept), key_exchange, UsedPreKey::Keep);
         consume(
             &mut pre_keys,
             PreKeyId::new(deleted),
-            base_key,
+            key_exchange,
             UsedPreKey::Delete,
         );
         record.next_pre_key = first;
@@ -219,7 +219,7 @@ mod tests {
         consume(
             &mut pre_keys,
             PreKeyId::new(deleted),
-            base_key,
+            key_exchange,
             UsedPreKey::Delete,
         );
         record.next_pre_key = MAX_ID;
@@ -262,25 +262,20 @@ mod tests {
         const MANY: u32 = 1_500;
         let pair = KeyPair::generate(&mut TestRng::new(1));
         // As many key exchanges of each as are remembered; then few, of as many pre keys as are kept.
-        for of_each in [MAX_BASE_KEYS, 1] {
+        for of_each in [MAX_KEY_EXCHANGES, 1] {
             let mut pre_keys = PreKeys::default();
             for id in (1..=MANY).map(PreKeyId::new) {
                 pre_keys.visible.insert(id, pair.copy());
                 for _ in 0..of_each {
-                    consume(
-                        &mut pre_keys,
-                        id,
-                        PublicKey::from_bytes([7; 32]),
-                        UsedPreKey::Keep,
-                    );
+                    consume(&mut pre_keys, id, [7; 32], UsedPreKey::Keep);
                 }
                 let last = pre_keys.hidden.get(&id).unwrap();
-                assert_eq!(last.base_keys.len(), of_each, "the last one stays");
+                assert_eq!(last.key_exchanges.len(), of_each, "the last one stays");
             }
-            let (hidden, base_keys) = (pre_keys.hidden.len(), pre_keys.base_keys());
+            let (hidden, key_exchanges) = (pre_keys.hidden.len(), pre_keys.key_exchanges());
             match of_each {
                 1 => assert_eq!(hidden, MAX_HIDDEN),
-                _ => assert_eq!(base_keys, MAX_ALL_BASE_KEYS),
+                _ => assert_eq!(key_exchanges, MAX_ALL_KEY_EXCHANGES),
             }
             let (&first, _) = pre_keys.hidden.first_key_value().unwrap();
             assert_eq!(
@@ -289,7 +284,7 @@ mod tests {
                 "the oldest went"
             );
             let bytes = pre_keys.encode();
-            assert_eq!(bytes.as_bytes().len(), PreKeys::bytes(0, hidden, base_keys));
+            assert_eq!(bytes.as_bytes().len(), PreKeys::bytes(0, hidden, key_exchanges));
             assert!(bytes.as_bytes().len() < MAX_VALUE);
         }
     }

@@ -21,6 +21,10 @@ use crate::{
 /// owed a new session are few anyway.
 const MAX_ANSWERS: usize = 256;
 
+/// After how many messages without an answer no empty ones follow: half of those that a receiver skips. One that cannot be sent
+/// is encrypted anew whenever it is tried, and whatever else is written in the session by then says the same.
+const MAX_UNANSWERED: u32 = 500;
+
 /// A reply that is owed.
 pub(super) struct Reply {
     place: MarkPlace,
@@ -240,6 +244,10 @@ pub(super) fn send(
 ) -> Result<(), Stop> {
     let mut any = false;
     for reply in replies {
+        if is_unanswered(view, &reply)? {
+            acknowledge(view, &reply.place, Ok(()), flushed)?;
+            continue;
+        }
         match empty_message(view, env, settings, account, &reply) {
             Ok(message) => {
                 let message = SendMessage {
@@ -257,6 +265,13 @@ pub(super) fn send(
         }
     }
     if any { Err(Stop::Checkpoint) } else { Ok(()) }
+}
+
+/// Whether so much was written in the session without an answer that an empty message would be of no more use.
+fn is_unanswered(view: &mut View, reply: &Reply) -> Result<bool, Stop> {
+    let session = view.read::<Session>(&place::session(&reply.jid, &reply.namespace, reply.device)?)?;
+    let length = session.map(|session| session.sending_chain_length());
+    Ok(reply.bundle.is_none() && length >= Some(MAX_UNANSWERED))
 }
 
 fn empty_message(

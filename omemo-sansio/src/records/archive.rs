@@ -33,8 +33,14 @@ pub(crate) struct ArchivedSession {
 }
 
 impl Archive {
-    /// Drops what was kept long enough. Done whenever the archive is looked at.
+    /// Drops what was kept long enough. Done whenever the archive is looked at. Those that were replaced before the clock was
+    /// set are kept from now on: how old they are, nobody knows.
     pub(crate) fn drop_expired(&mut self, now: Timestamp) {
+        for archived in &mut self.sessions {
+            if now.may_be_right() && !archived.expires.may_be_right() {
+                archived.expires = now + KEPT_FOR;
+            }
+        }
         self.sessions.retain(|archived| now < archived.expires);
     }
 
@@ -110,5 +116,38 @@ impl Stored for SkippedKeys {
 
     fn encode(&self) -> Value {
         self.encode().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{self, NOW};
+    use super::*;
+    use crate::protocol::Omemo2;
+
+    fn replaced_at(now: Timestamp) -> Archive {
+        let (session, skipped) = golden::session(&Omemo2);
+        let mut archive = Archive::default();
+        archive.add(session, skipped, now);
+        archive
+    }
+
+    #[test]
+    fn sessions_are_kept_for_thirty_days() {
+        let mut archive = replaced_at(NOW);
+        archive.drop_expired(NOW + (KEPT_FOR - 1));
+        assert_eq!(archive.sessions.len(), 1);
+        archive.drop_expired(NOW + KEPT_FOR);
+        assert!(archive.sessions.is_empty());
+    }
+
+    #[test]
+    fn sessions_that_were_replaced_before_the_clock_was_set_are_kept_from_then_on() {
+        let mut archive = replaced_at(Timestamp::from_unix(1_000));
+        archive.drop_expired(Timestamp::from_unix(2_000));
+        archive.drop_expired(NOW);
+        assert_eq!(archive.sessions.len(), 1);
+        archive.drop_expired(NOW + KEPT_FOR);
+        assert!(archive.sessions.is_empty());
     }
 }

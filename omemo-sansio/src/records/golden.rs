@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::*;
 use crate::keys::testing::TestRng;
 use crate::keys::{IdentityKeyPair, KeyPair, PublicKey, Signature};
-use crate::protocol::{Legacy, Omemo2, Protocol};
+use crate::protocol::{KeyMaterial, Legacy, Omemo2, Protocol};
 use crate::ratchet::{Accepted, OwnKeys, Session, SkipLimits, SkippedKeys};
 use crate::trust::TrustLevel;
 use crate::{BareJid, Bundle, DeviceId, Label, Namespace, PreKeyId, PublicSignedPreKey, Timestamp};
@@ -133,7 +133,7 @@ fn records_of_the_first_version_stay_readable() {
     let pre_keys = |kept| {
         let hidden = HiddenPreKey {
             pair: pair(5),
-            base_keys: [PublicKey::from_bytes([8; 32])].into(),
+            key_exchanges: [[8; 32]].into(),
             kept,
         };
         PreKeys {
@@ -228,8 +228,7 @@ pub(super) fn inbox_message() -> InboxMessage {
         identity_key: *identity(1).public(),
         namespace: Namespace::OMEMO_2,
         new_session: true,
-        key_material: [5; 48].to_vec().into(),
-        key_length: 32,
+        key_material: KeyMaterial::new(&[5; 32], &[5; 16]),
         plaintext: Some(b"hello".to_vec().into()),
     }
 }

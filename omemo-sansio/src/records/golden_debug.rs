@@ -45,7 +45,7 @@ fn protocol_record() -> ProtocolRecord {
 fn pre_keys() -> PreKeys {
     let hidden = HiddenPreKey {
         pair: pair(SECRET),
-        base_keys: [PublicKey::from_bytes([8; 32])].into(),
+        key_exchanges: [[8; 32]].into(),
         kept: true,
     };
     PreKeys {

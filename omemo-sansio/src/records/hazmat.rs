@@ -117,3 +117,85 @@ pub fn send_both_ways(bytes: &[u8], protocol: &dyn Protocol) -> Result<[Sent; 2]
         (stored_peer, in_stored),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::{Legacy, Omemo2};
+
+    /// What was stored of each kind, in each of its versions.
+    fn golden() -> Vec<Vec<u8>> {
+        let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+        let record = |line: &str| -> Vec<u8> {
+            let (_, digits) = line.split_once(' ').unwrap();
+            digits.as_bytes().chunks(2).map(byte).collect()
+        };
+        include_str!("golden.txt").lines().map(record).collect()
+    }
+
+    /// The kinds that these bytes can be read as. What is read is written in a form that can be read again, and stays as it is.
+    fn kinds(bytes: &[u8]) -> Vec<RecordKind> {
+        let reads = |kind: &RecordKind| {
+            let Ok(written) = kind.rewrite(bytes) else {
+                return false;
+            };
+            assert_eq!(kind.rewrite(&written).as_ref(), Ok(&written), "{kind:?}");
+            if *kind == RecordKind::Session {
+                assert!(written.len() <= 512);
+                for protocol in [&Omemo2 as &dyn Protocol, &Legacy] {
+                    let [whole, stored] = send_both_ways(bytes, protocol).unwrap();
+                    assert_eq!(whole, stored);
+                }
+            }
+            true
+        };
+        RecordKind::ALL.iter().copied().filter(reads).collect()
+    }
+
+    #[test]
+    fn what_was_stored_of_every_kind_is_read() {
+        let read: Vec<_> = golden().iter().flat_map(|record| kinds(record)).collect();
+        for kind in RecordKind::ALL {
+            assert!(read.contains(kind), "nothing that was stored is read as {kind:?}");
+        }
+    }
+
+    #[test]
+    fn records_that_are_cut_are_refused_or_stay_as_they_are_read() {
+        for record in golden() {
+            for length in 0..record.len() {
+                kinds(&record[..length]);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn changed_records_are_refused_or_stay_as_they_are_read(
+            flips in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..8), 1..4),
+        ) {
+            for mut record in golden() {
+                for (at, bit) in &flips {
+                    let at = at.index(record.len());
+                    record[at] ^= 1 << *bit;
+                }
+                kinds(&record);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_stay_as_they_are_read(
+            mut bytes in prop::collection::vec(any::<u8>(), 1..600),
+        ) {
+            kinds(&bytes);
+            for version in [1, 2] {
+                bytes[0] = version;
+                kinds(&bytes);
+            }
+        }
+    }
+}

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::codec::{Reader, Writer};
 use super::{RecordError, Stored};
 use crate::keys::{IdentityKey, PublicKey};
+use crate::protocol::KeyMaterial;
 use crate::{BareJid, DeviceId, Namespace, Timestamp};
 
 const VERSION: u8 = 1;
@@ -32,9 +33,7 @@ pub(crate) struct InboxMessage {
     pub(crate) identity_key: IdentityKey,
     pub(crate) namespace: Namespace,
     pub(crate) new_session: bool,
-    /// The key material, and how many of its bytes are the key.
-    pub(crate) key_material: Zeroizing<Vec<u8>>,
-    pub(crate) key_length: usize,
+    pub(crate) key_material: KeyMaterial,
     /// `None`: the message transports its key alone.
     pub(crate) plaintext: Option<Zeroizing<Vec<u8>>>,
 }
@@ -50,7 +49,6 @@ impl fmt::Debug for InboxMessage {
             namespace: _,
             new_session: _,
             key_material: _,
-            key_length: _,
             plaintext,
         } = self;
         let length = plaintext.as_ref().map(|plaintext| plaintext.len());
@@ -98,6 +96,8 @@ impl Stored for InboxMessage {
         let key_length = usize::from(reader.u8()?);
         let length = reader.length()?;
         let key_material = Zeroizing::new(reader.take(length)?.to_vec());
+        let key_material = KeyMaterial::from_decrypted(key_material, key_length)
+            .ok_or(RecordError::Invalid("length of a key"))?;
         let plaintext = if reader.flag()? {
             let length = reader.length()?;
             Some(Zeroizing::new(reader.take(length)?.to_vec()))
@@ -114,7 +114,6 @@ impl Stored for InboxMessage {
             namespace,
             new_session,
             key_material,
-            key_length,
             plaintext,
         })
     }
@@ -129,7 +128,6 @@ impl Stored for InboxMessage {
             namespace,
             new_session,
             key_material,
-            key_length,
             plaintext,
         } = self;
         let length = plaintext.as_ref().map_or(0, |plaintext| plaintext.len());
@@ -143,14 +141,33 @@ impl Stored for InboxMessage {
         writer.bytes(identity_key.curve25519().as_bytes());
         writer.text(namespace.as_str());
         writer.flag(*new_session);
-        writer.u8(u8::try_from(*key_length).unwrap_or(u8::MAX));
-        writer.length(key_material.len());
-        writer.bytes(key_material);
+        writer.u8(u8::try_from(key_material.key().len()).unwrap_or(u8::MAX));
+        writer.length(key_material.as_bytes().len());
+        writer.bytes(key_material.as_bytes());
         writer.flag(plaintext.is_some());
         if let Some(plaintext) = plaintext {
             writer.length(plaintext.len());
             writer.bytes(plaintext);
         }
         writer.finish().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden;
+    use super::*;
+
+    #[test]
+    fn key_longer_than_its_material_is_refused() {
+        let written = golden::inbox_message().encode().as_bytes().to_vec();
+        let lengths = written.windows(5).position(|window| *window == [32, 0, 0, 0, 48]);
+        for (length, readable) in [(0, true), (48, true), (49, false), (255, false)] {
+            let mut bytes = written.clone();
+            bytes[lengths.unwrap()] = length;
+            let refused = InboxMessage::decode(&bytes).err();
+            let expected = (!readable).then_some(RecordError::Invalid("length of a key"));
+            assert_eq!(refused, expected, "{length}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use omemo_storage::Value;
 use super::codec::{Reader, Writer};
 use super::{RecordError, Stored};
 use crate::PreKeyId;
-use crate::keys::{KeyPair, PublicKey};
+use crate::keys::KeyPair;
 
 /// 2: whether a hidden pre key is kept for good.
 const VERSION: u8 = 2;
@@ -26,23 +26,27 @@ pub(crate) struct PreKeys {
 #[derive(Debug)]
 pub(crate) struct HiddenPreKey {
     pub(crate) pair: KeyPair,
-    /// The base keys of the key exchanges that used it: none of them may build a second session.
-    pub(crate) base_keys: Vec<PublicKey>,
+    /// The key exchanges that used it, each by the hash of its base key and of who presented it: none of them may build a
+    /// second session.
+    pub(crate) key_exchanges: Vec<[u8; 32]>,
     /// Whether it outlives the catch-ups.
     pub(crate) kept: bool,
 }
 
 impl PreKeys {
     /// How many bytes the record has with so many keys, and so many base keys of the hidden ones together.
-    pub(crate) const fn bytes(visible: usize, hidden: usize, base_keys: usize) -> usize {
+    pub(crate) const fn bytes(visible: usize, hidden: usize, key_exchanges: usize) -> usize {
         const ID_AND_PAIR: usize = 4 + 64;
         const BESIDE: usize = 1 + 4 + 4;
-        BESIDE + visible * ID_AND_PAIR + hidden * (ID_AND_PAIR + 4 + 1) + base_keys * 32
+        BESIDE + visible * ID_AND_PAIR + hidden * (ID_AND_PAIR + 4 + 1) + key_exchanges * 32
     }
 
     /// How many base keys of hidden ones there are.
-    pub(crate) fn base_keys(&self) -> usize {
-        self.hidden.values().map(|hidden| hidden.base_keys.len()).sum()
+    pub(crate) fn key_exchanges(&self) -> usize {
+        self.hidden
+            .values()
+            .map(|hidden| hidden.key_exchanges.len())
+            .sum()
     }
 
     /// No catch-up is open any more: deletes what was hidden for the rest of one.
@@ -62,14 +66,14 @@ impl Stored for PreKeys {
         for _ in 0..reader.length()? {
             let id = PreKeyId::new(reader.u32()?);
             let pair = KeyPair::decode(&mut reader)?;
-            let mut base_keys = Vec::new();
+            let mut key_exchanges = Vec::new();
             for _ in 0..reader.length()? {
-                base_keys.push(PublicKey::from_bytes(reader.array()?));
+                key_exchanges.push(reader.array()?);
             }
             let kept = version >= 2 && reader.flag()?;
             let hidden = HiddenPreKey {
                 pair,
-                base_keys,
+                key_exchanges,
                 kept,
             };
             keys.hidden.insert(id, hidden);
@@ -80,7 +84,7 @@ impl Stored for PreKeys {
 
     fn encode(&self) -> Value {
         let Self { visible, hidden } = self;
-        let capacity = Self::bytes(visible.len(), hidden.len(), self.base_keys());
+        let capacity = Self::bytes(visible.len(), hidden.len(), self.key_exchanges());
         let mut writer = Writer::new(VERSION, capacity);
         writer.length(visible.len());
         for (id, pair) in visible {
@@ -91,14 +95,14 @@ impl Stored for PreKeys {
         for (id, hidden) in hidden {
             let HiddenPreKey {
                 pair,
-                base_keys,
+                key_exchanges,
                 kept,
             } = hidden;
             writer.u32(id.get());
             pair.encode(&mut writer);
-            writer.length(base_keys.len());
-            for base_key in base_keys {
-                writer.bytes(base_key.as_bytes());
+            writer.length(key_exchanges.len());
+            for key_exchange in key_exchanges {
+                writer.bytes(key_exchange);
             }
             writer.flag(*kept);
         }

@@ -36,7 +36,8 @@ pub fn damage_record(storage: &impl Storage, account: &str, partition: &str, ite
     });
 }
 
-fn overwrite_record(
+/// Replaces a record; what it was before.
+pub fn overwrite_record(
     storage: &impl Storage,
     account: &str,
     key: &Key,

@@ -1,8 +1,10 @@
 //! Contacts whose records are damaged: the others are told all the same.
 
+use omemo::Error;
 use omemo::trust::BlindTrustBeforeVerification;
+use omemo_storage::Key;
 
-use super::damage::{damage, damage_record, overwrite};
+use super::damage::{damage, damage_record, overwrite, overwrite_record};
 use super::earlier::{level, open_before, reopen};
 use super::*;
 
@@ -81,6 +83,31 @@ fn a_stolen_key_can_be_distrusted_though_what_is_noted_of_decisions_is_damaged()
         told(&a1),
         expected(&[(BOB, ALICE, 13, false), (BOB, ALICE, 14, false)])
     );
+}
+
+/// To verify one ends what was trusted blindly, and what others have said of it is weighed: that must not be done by half.
+#[test]
+fn no_key_is_verified_while_what_is_noted_of_decisions_is_damaged() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    authenticate(&a1, BOB, key(21));
+    authenticate(&a1, CAROL, key(31));
+    set(&a1, BOB, key(21), TrustLevel::UNDECIDED);
+    set(&a1, BOB, key(22), TrustLevel::BLINDLY_TRUSTED);
+    let history = Key::new(&format!("cold/{BOB}"), "trust").unwrap();
+    let former = overwrite_record(a1.client.storage(), ALICE, &history, |stored| {
+        stored[..stored.len() / 2].to_vec()
+    });
+    let verified = wait(a1.client.set_trust(jid(BOB), key(21), TrustLevel::TRUSTED));
+    let named = |partition: &str| partition == history.partition.as_str();
+    assert!(matches!(&verified, Err(Error::Corrupt { partition, .. }) if named(partition)));
+    assert_eq!(level(&a1, BOB, key(21)), Some(TrustLevel::UNDECIDED));
+    authenticate(&a1, CAROL, key(32));
+    overwrite_record(a1.client.storage(), ALICE, &history, |_| {
+        former.as_bytes().to_vec()
+    });
+    authenticate(&a1, BOB, key(21));
+    assert_eq!(level(&a1, BOB, key(22)), None, "blind trust has ended");
 }
 
 /// What a key has said about a contact waits until the contact is no longer damaged, and keeps nobody from verifying the key.

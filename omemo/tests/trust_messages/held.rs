@@ -1,5 +1,9 @@
 //! What is kept until its sender is authenticated (XEP-0450, section 5.1).
 
+use omemo::trust::TrustDecision;
+use omemo::{Answer, AskTrust, Client, TrustPrompt};
+
+use super::earlier::{level, settings};
 use super::*;
 
 /// What is authentic of Bob's, learnt from what a new own device would be told.
@@ -169,4 +173,62 @@ fn no_more_is_kept_than_may_be() {
     }
     let outcome = hear(&a1, BOB, 26, 5, statements(0, 1));
     assert_eq!((outcome.held, reasons(&outcome)), (0, vec![Ignored::TooMany]));
+}
+
+/// A person who trusts all keys that are asked about.
+struct Trusting;
+
+impl TrustPrompt for Trusting {
+    fn ask<'a>(&'a self, question: &'a AskTrust) -> Answer<'a> {
+        let decisions = question.undecided.iter().map(|key| TrustDecision {
+            jid: key.jid.clone(),
+            identity_key: key.identity_key,
+            level: TrustLevel::TRUSTED,
+        });
+        Box::pin(std::future::ready(Ok(decisions.collect())))
+    }
+}
+
+/// Two keys have accused each other, and are verified together by one answer.
+#[test]
+fn what_a_key_has_said_does_not_count_against_one_that_is_verified_together_with_it() {
+    let server = Server::new();
+    let [b1, b2, b3] = ["B1", "B2", "B3"].map(|name| open(&server, BOB, name));
+    let connection = server.connect(&jid(ALICE), "A1");
+    let storage = Arc::new(Metered::new(MemoryStorage::new()));
+    let builder = Client::builder(settings(AutomaticTrustManagement), storage, connection.clone());
+    let builder = builder
+        .catch_up(false)
+        .rng(common::rng(&jid(ALICE), "A1"))
+        .prompt(Trusting);
+    let a1 = Device {
+        jid: jid(ALICE),
+        client: wait(builder.open()).unwrap(),
+        connection,
+    };
+    let known = wait(a1.client.device_information(jid(BOB))).unwrap().devices;
+    let [first, second, third] = [&b1, &b2, &b3].map(|device| {
+        let of = known.iter().find(|known| known.device == device.client.device());
+        of.unwrap().identity_key.unwrap()
+    });
+    authenticate(&a1, BOB, first);
+    for (by, of) in [(second, third), (third, second)] {
+        let accusation = TrustMessage {
+            encryption: Namespace::OMEMO_2,
+            owners: vec![KeyOwner {
+                jid: jid(BOB),
+                trust: vec![],
+                distrust: vec![KeyIdentifier::from(of.curve25519())],
+            }],
+        };
+        let heard = a1
+            .client
+            .receive_trust_message(sender(BOB, by), Timestamp::from_unix(5), accusation);
+        assert_eq!(wait(heard).unwrap().held, 1);
+    }
+    let sent = a1.try_to_encrypt(&[&jid(BOB)], "hello").unwrap().partial().0;
+    assert_eq!(sent.encrypted_to.len(), 3);
+    for key in [second, third] {
+        assert_eq!(level(&a1, BOB, key), Some(TrustLevel::TRUSTED));
+    }
 }

@@ -73,6 +73,21 @@ fn a_persons_distrust_under_another_policy_is_not_overruled() {
     assert_eq!(outcome.ignored[0].reason, Ignored::DistrustedHere);
 }
 
+/// Though nothing was noted of decisions about the account before.
+#[test]
+fn what_was_said_before_a_person_decided_under_another_policy_is_not_followed() {
+    let server = Server::new();
+    let a1 = open(&server, ALICE, "A1");
+    let outcome = hear(&a1, ALICE, 12, now() - 100, saying(BOB, &[], &[21, 22]));
+    assert_eq!(outcome.held, 2);
+    let a1 = reopen(&server, a1, "other", BlindTrustBeforeVerification);
+    authenticate(&a1, BOB, key(21));
+    authenticate(&a1, ALICE, key(12));
+    let a1 = reopen(&server, a1, "again", AutomaticTrustManagement);
+    assert_eq!(level(&a1, BOB, key(21)), Some(TrustLevel::TRUSTED));
+    assert_eq!(level(&a1, BOB, key(22)), Some(TrustLevel::DISTRUSTED));
+}
+
 /// The same where trust was managed automatically before, and again after another policy.
 #[test]
 fn blind_trust_ends_beside_keys_that_were_authenticated_under_another_policy() {

@@ -7,7 +7,6 @@ use omemo_storage::Key;
 
 use super::outcome::TrustChange;
 use super::told;
-use super::{Decided, verdict};
 use crate::engine::{Env, Stop, View};
 use crate::keys::PublicKey;
 use crate::operations::{own_account, within};
@@ -132,61 +131,6 @@ impl Ledger {
             Some(level) if *level == self.levels.distrusted => Standing::Distrusted,
             _ => Standing::Open,
         })
-    }
-}
-
-/// What a person decides.
-impl Ledger {
-    /// Takes in a decision whose level is recorded already. It is owed to others if it makes a key authenticated or
-    /// distrusted; and what a key has said counts from now on, or never.
-    pub(super) fn decide(&mut self, view: &mut View, decided: &Decided) -> Result<(), Stop> {
-        let Decided { jid, key, before } = decided;
-        let now = self.now;
-        let known = match known(&mut self.accounts, view, jid) {
-            // A person must be able to distrust a stolen key all the same.
-            Err(Stop::Fail(Error::Corrupt { .. })) => return self.decide_beside_damage(view, decided),
-            known => known?,
-        };
-        let level = known.contact.trust.get(key).cloned();
-        known.history.decide(
-            *key,
-            Decision {
-                at: now,
-                by_person: true,
-            },
-        );
-        let verdict = verdict(&self.levels, level.as_ref());
-        if *key == self.own_key {
-            return Ok(());
-        }
-        if level == *before {
-            // It may have been given when nobody listened to the key.
-            let (jid, key) = (jid.clone(), *key);
-            return self.listen_to(view, &Speaker { jid, key });
-        }
-        self.owe(decided, verdict);
-        self.take_effect(view, jid, *key, verdict)?;
-        self.hear(view)
-    }
-
-    /// The same where what is noted of decisions cannot be read: what the key or others have said stays as it is.
-    fn decide_beside_damage(&mut self, view: &mut View, decided: &Decided) -> Result<(), Stop> {
-        let contact = view.read::<Contact>(&place::contact(&decided.jid)?)?;
-        let level = contact
-            .as_ref()
-            .and_then(|contact| contact.trust.get(&decided.key));
-        if level != decided.before.as_ref() && decided.key != self.own_key {
-            self.owe(decided, verdict(&self.levels, level));
-        }
-        Ok(())
-    }
-
-    fn owe(&mut self, decided: &Decided, verdict: Option<Verdict>) {
-        let of = (decided.jid.clone(), decided.key);
-        match verdict {
-            Some(verdict) => drop(self.owed.decisions.insert(of, verdict)),
-            None => drop(self.owed.decisions.remove(&of)),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Automatic trust management (XEP-0450): what a person decides about keys is owed to others, and what others have decided
 //! is believed if their keys are authenticated.
 
+mod decide;
 mod heard;
 mod held;
 mod ledger;
@@ -60,9 +61,7 @@ pub(super) fn decided(
     };
     let jids: BTreeSet<BareJid> = decisions.iter().map(|decided| decided.jid.clone()).collect();
     let mut ledger = Ledger::open(view, env, settings, levels, &jids)?;
-    for decided in decisions {
-        ledger.decide(view, decided)?;
-    }
+    ledger.decide(view, decisions)?;
     ledger.put(view)?;
     Ok(())
 }

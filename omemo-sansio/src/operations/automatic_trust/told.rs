@@ -77,7 +77,7 @@ pub(super) fn note_decided(
         let history = match view.take::<TrustHistory>(&place) {
             // A person must be able to distrust a stolen key all the same.
             Err(Stop::Fail(Error::Corrupt { .. })) => None,
-            history => history?,
+            history => Some(history?.unwrap_or_default()),
         };
         if let Some(mut history) = history {
             history.decide(

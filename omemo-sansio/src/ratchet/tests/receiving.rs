@@ -1,9 +1,10 @@
 //! Messages in whatever order they come.
 
 use super::*;
-use crate::keys::testing::{Counts, counted};
-use crate::keys::{NonContributory, PublicKey};
+use crate::keys::testing::{Counts, counted, counted_hmacs};
+use crate::keys::{NonContributory, PublicKey, Secret};
 use crate::protocol::Header;
+use crate::ratchet::chain::{Chain, ChainKey};
 
 fn message(data: &[u8]) -> Message {
     message_of(&Omemo2, data)
@@ -19,6 +20,18 @@ fn with_header(data: &[u8], change: impl FnOnce(&mut Header)) -> Vec<u8> {
     let mut header = *message.header();
     change(&mut header);
     Omemo2.seal(Omemo2.encode_message(&header, message.ciphertext()), &[0; 32])
+}
+
+/// The same chain, as if it had had so many messages.
+fn at(chain: &Chain, next: u32) -> Chain {
+    Chain::resume(ChainKey::new(Secret::copy(chain.key().as_bytes())), next)
+}
+
+/// What `work` ends with, which must neither agree on anything nor step a chain.
+fn at_once<T>(work: impl FnOnce() -> T) -> T {
+    let ((result, counts), hmacs) = counted_hmacs(|| counted(work));
+    assert_eq!((counts, hmacs), (Counts::default(), 0));
+    result
 }
 
 #[test]
@@ -146,21 +159,97 @@ fn exactly_the_limit_may_be_skipped() {
 fn a_huge_skip_is_refused_at_once() {
     let (mut alice, mut bob) = acquainted();
     let data = alice.encrypt(b"");
-    for n in [1001, u32::MAX - 1, u32::MAX] {
-        let refused = DecryptError::TooManySkipped {
-            skipped: n,
-            limit: 1000,
-        };
-        let (result, counts) = counted(|| bob.decrypt(&with_header(&data, |header| header.n = n)));
-        assert_eq!((result, counts), (Err(refused), Counts::default()));
+    let refused = |skipped| DecryptError::TooManySkipped { skipped, limit: 1000 };
+    // Her chain is new to him; so is one by a key that nobody has, and either may say anything of the chain before.
+    for ratchet_key in [
+        message(&data).header().ratchet_key,
+        PublicKey::from_bytes([9; 32]),
+    ] {
+        for n in [1001, u32::MAX - 1, u32::MAX] {
+            for pn in [0, 1, u32::MAX] {
+                let huge = with_header(&data, |header| *header = Header { ratchet_key, n, pn });
+                assert_eq!(at_once(|| bob.decrypt(&huge)), Err(refused(n)));
+            }
+        }
     }
     bob.decrypt(&data).unwrap();
-    let data = with_header(&data, |header| header.n = u32::MAX);
-    let refused = DecryptError::TooManySkipped {
-        skipped: u32::MAX - 1,
-        limit: 1000,
+    for n in [1002, u32::MAX - 1, u32::MAX] {
+        let huge = with_header(&data, |header| header.n = n);
+        assert_eq!(at_once(|| bob.decrypt(&huge)), Err(refused(n - 1)));
+    }
+}
+
+#[test]
+fn a_first_message_that_skips_a_huge_number_opens_no_session() {
+    let (mut alice, mut bob) = strangers();
+    let first = alice.encrypt(b"first");
+    let key_exchange = Omemo2.parse(&first).unwrap().key_exchange.unwrap();
+    let refused = |skipped| DecryptError::TooManySkipped { skipped, limit: 1000 };
+    for n in [1001, u32::MAX - 1, u32::MAX] {
+        let huge = message(&with_header(&first, |header| header.n = n));
+        let accepted = at_once(|| bob.accept(&key_exchange, &huge));
+        assert_eq!(accepted.unwrap_err(), refused(n));
+    }
+    // An authentic one, of the last number that she can send.
+    let sending = at(&alice.session().sending, u32::MAX - 1);
+    alice.session().sending = sending;
+    let last = alice.encrypt(b"last");
+    assert_eq!(at_once(|| bob.decrypt(&last)), Err(refused(u32::MAX - 1)));
+    assert!(bob.session.is_none());
+    assert_eq!(*bob.decrypt(&first).unwrap(), b"first");
+}
+
+/// What an authentic message says of the chain before it may be false; to refuse it would end the session.
+#[test]
+fn a_chain_that_is_said_to_be_huge_is_given_up_at_once() {
+    // Her chain before had one message, which has arrived.
+    let next_chain = |pn, counts_short| {
+        let (mut alice, mut bob) = acquainted();
+        alice.session().previous_sending = pn;
+        bob.session().counts_short = counts_short;
+        let data = alice.encrypt(b"next");
+        let ((result, counts), hmacs) = counted_hmacs(|| counted(|| bob.decrypt(&data)));
+        assert_eq!(*result.unwrap(), b"next");
+        let step = Counts {
+            agreements: 2,
+            public_keys: 1,
+        };
+        assert_eq!(counts, step);
+        assert_eq!(bob.decrypt(&data), Err(DecryptError::AlreadyDecrypted));
+        let kept = bob.skipped.len();
+        pass(&mut bob, &mut alice);
+        pass(&mut alice, &mut bob);
+        (hmacs, kept)
     };
-    assert_eq!(bob.decrypt(&data), Err(refused));
+    for counts_short in [false, true] {
+        let (cost, _) = next_chain(1, counts_short);
+        for pn in [1002, u32::MAX - 1, u32::MAX] {
+            let (hmacs, kept) = next_chain(pn, counts_short);
+            assert!(hmacs <= cost, "{pn}: {hmacs} HMACs in place of {cost}");
+            assert_eq!(kept, 0, "{pn}");
+        }
+    }
+}
+
+/// The number after the last could not be counted.
+#[test]
+fn a_chain_of_which_all_numbers_are_used_does_not_end_the_session() {
+    let (mut alice, mut bob) = acquainted();
+    pass(&mut alice, &mut bob);
+    let sending = at(&alice.session().sending, u32::MAX - 1);
+    alice.session().sending = sending;
+    let receiving = at(bob.session().receiving.as_ref().unwrap(), u32::MAX - 1);
+    bob.session().receiving = Some(receiving);
+    let last = alice.encrypt(b"last");
+    assert_eq!(*bob.decrypt(&last).unwrap(), b"last");
+    let after = with_header(&last, |header| header.n = u32::MAX);
+    assert_eq!(at_once(|| bob.decrypt(&after)), Err(DecryptError::Malformed));
+
+    pass(&mut bob, &mut alice);
+    let next = alice.encrypt(b"next");
+    assert_eq!(message(&next).header().pn, u32::MAX);
+    assert_eq!(*bob.decrypt(&next).unwrap(), b"next");
+    assert_eq!(bob.skipped.len(), 0);
 }
 
 #[test]
