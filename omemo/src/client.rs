@@ -27,7 +27,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// One account on one device. Cloning is cheap and shares it; clones may be used from any number of tasks and threads.
 ///
 /// Every future may be dropped at any await. Made again, the same call goes on where it was: a `decrypt` inside a timeout
-/// loses nothing, also if the message comes again in a page, or in another one.
+/// loses nothing, also if the message comes again in a page, or in another one. An `encrypt` begins anew if it may have been
+/// decided meanwhile whom messages are for.
 pub struct Client<S, N> {
     pub(crate) driver: Arc<Driver<S, N>>,
     device: DeviceId,
@@ -335,6 +336,11 @@ impl<S: Transactional, N: Network> Client<S, N> {
     ///
     /// `companion` runs in each attempt, after everything else, and its writes vanish with an attempt that meets a
     /// conflict. What it needs of the outcome it has to clone. It must not end the transaction.
+    ///
+    /// A call that was dropped in its commit is taken up by the next call with an equal request, which hands out what was
+    /// committed and writes nothing anew, whoever was distrusted since. So make the same call again until it ends; where the
+    /// application goes on by what it has written instead, no two requests may be equal: let
+    /// [`context`](EncryptRequest::context) name the message.
     ///
     /// # Errors
     ///

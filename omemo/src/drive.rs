@@ -129,7 +129,11 @@ impl<S: Storage, N: Network> Driver<S, N> {
             if effects.iter().any(reaches_outside) {
                 *turn = None;
             }
+            let is_changing = effects.iter().any(may_change_whom_messages_are_for);
             let trouble = self.perform(operation, effects, commits).await;
+            if is_changing {
+                held.may_change_whom_messages_are_for();
+            }
             match trouble {
                 None => {}
                 Some(Trouble::Conflict) => {
@@ -245,6 +249,11 @@ impl<S: Storage, N: Network> Driver<S, N> {
         };
         timer.sleep(pause.length(random)).await;
     }
+}
+
+/// Whether what it is answered may change whom messages are for.
+fn may_change_whom_messages_are_for(effect: &Effect) -> bool {
+    matches!(effect, Effect::DownloadDeviceList(..) | Effect::AskTrust(..))
 }
 
 /// Whether performing the effect may take as long as the network or a person likes.

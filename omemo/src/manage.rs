@@ -122,6 +122,9 @@ impl<S: Storage, N: Network> Client<S, N> {
     /// The old ones are archived: what is on its way in them can still be read. The device is told by an empty message for
     /// each, through the outbox. Never to be done automatically: it would do no good, and forged messages would cause it.
     ///
+    /// Whatever can be read in an old session makes that the live one again, until something comes in the new one: so end a
+    /// catch-up and [`flush`](Client::flush) first, and call this again if the old one has come back.
+    ///
     /// # Errors
     ///
     /// [`Error::Storage`], [`Error::Corrupt`], [`Error::Contention`]. Why a session could not be replaced is in the answer.

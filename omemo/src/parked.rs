@@ -90,6 +90,11 @@ struct Waiting {
 }
 
 impl Waiting {
+    fn let_go_of_encrypts(&mut self) {
+        self.operations.retain(|(request, _)| !request.is_let_go());
+        self.forgotten += 1;
+    }
+
     fn bytes(&self) -> usize {
         let requests = self.operations.iter().map(|(request, _)| request.bytes());
         requests.fold(0, usize::saturating_add)
@@ -138,9 +143,7 @@ impl Parked {
 
     /// Those that are still being encrypted are not kept either, if they are dropped.
     fn let_go_of_encrypts(&self) {
-        let mut waiting = self.lock();
-        waiting.operations.retain(|(request, _)| !request.is_let_go());
-        waiting.forgotten += 1;
+        self.lock().let_go_of_encrypts();
     }
 
     /// Keeps an operation that was begun when encrypted messages had been let go so often.
@@ -168,6 +171,8 @@ pub(crate) struct Held<'a, T: Send + 'static> {
     forgotten: u64,
     /// Whether its commit may have gone through some time ago.
     is_late: bool,
+    /// Whether it may change whom messages are for.
+    is_changing: bool,
 }
 
 impl<'a, T: Send + 'static> Held<'a, T> {
@@ -187,6 +192,7 @@ impl<'a, T: Send + 'static> Held<'a, T> {
             parked,
             forgotten,
             is_late,
+            is_changing: false,
         }
     }
 
@@ -196,6 +202,22 @@ impl<'a, T: Send + 'static> Held<'a, T> {
 
     pub(crate) fn operation(&mut self) -> Option<&mut Operation<T>> {
         self.operation.as_mut()
+    }
+
+    /// It has asked for what may change whom messages are for. Those that others have encrypted by now, or encrypt before it
+    /// has ended, are let go.
+    pub(crate) fn may_change_whom_messages_are_for(&mut self) {
+        self.is_changing = true;
+        self.let_go_of_others();
+    }
+
+    fn let_go_of_others(&mut self) {
+        let mut waiting = self.parked.lock();
+        let is_current = waiting.forgotten == self.forgotten;
+        waiting.let_go_of_encrypts();
+        if is_current {
+            self.forgotten = waiting.forgotten;
+        }
     }
 
     /// It is not known whether its commit has gone through.
@@ -216,6 +238,9 @@ impl<'a, T: Send + 'static> Held<'a, T> {
 
 impl<T: Send + 'static> Drop for Held<'_, T> {
     fn drop(&mut self) {
+        if self.is_changing {
+            self.let_go_of_others();
+        }
         if let Some(operation) = self.operation.take()
             && operation.is_committing()
             && self.request != Request::Repeatable

@@ -100,11 +100,9 @@ impl<S: Storage, N: Network> Driver<S, N> {
                 Effect::SendMessage(message, reply) => {
                     answer(reply, async move { self.network.send_message(&message).await })
                 }
-                Effect::AskTrust(question, reply) => answer(reply, async move {
-                    let decisions = self.prompt.ask(&question).await;
-                    let _changing = self.parked.forget_encrypts();
-                    decisions
-                }),
+                Effect::AskTrust(question, reply) => {
+                    answer(reply, async move { self.prompt.ask(&question).await })
+                }
             });
         }
         if !bundles.is_empty() {

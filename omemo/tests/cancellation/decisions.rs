@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,7 +11,10 @@ use omemo::blocking::wait;
 use omemo::keys::IdentityKey;
 use omemo::local::Server;
 use omemo::trust::TrustLevel;
-use omemo::{BareJid, Client, DeviceId, EncryptRequest, Encrypted, Error, Namespace, Network, Timer};
+use omemo::{
+    BareJid, Client, Clock, DeviceId, EncryptRequest, Encrypted, Error, Namespace, Network, SystemClock,
+    Timer, Timestamp,
+};
 use omemo_storage::{
     AccountId, Batch, Committed, Cursor, ErrorKind, Page, Query, RecordInfo, Snapshot, Storage, StorageError,
 };
@@ -19,6 +22,7 @@ use omemo_storage_memory::MemoryStorage;
 
 use super::common::{jid, open, open_on, rng, settings};
 use super::hesitant::Hesitant;
+use super::next_message;
 use super::unclaimed::{DURING_COMMIT, MOST, poll};
 
 /// The key of a device of a contact.
@@ -88,6 +92,16 @@ impl Timer for Bell {
     }
 }
 
+/// A clock that is ahead by so many seconds.
+#[derive(Clone, Default)]
+struct Fast(Arc<AtomicU64>);
+
+impl Clock for Fast {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// While it waits to ask again whether it was committed.
 #[test]
 fn what_was_committed_before_a_decision_and_is_known_after_it_is_encrypted_anew() {
@@ -153,4 +167,47 @@ fn what_was_encrypted_before_a_decision_is_not_handed_out_after_it() {
         assert_eq!(to, [juliet.client.device()], "{encrypting} {deciding}");
     }
     assert!(dropped > MOST * DURING_COMMIT, "{dropped}");
+}
+
+/// It is not decided, and nobody has pushed the list: a message from a new device shows that there is another one.
+#[test]
+fn what_was_encrypted_before_a_list_came_because_of_a_message_is_not_handed_out_after_it() {
+    let server = Server::new();
+    let (romeo, clock) = (jid("romeo@montague.lit"), Fast::default());
+    let connection = server.connect(&romeo, "phone");
+    let storage = Hesitant::new(MemoryStorage::new());
+    let builder = Client::builder(settings(romeo.clone()), storage, connection.clone());
+    let builder = builder
+        .catch_up(false)
+        .rng(rng(&romeo, "phone"))
+        .clock(clock.clone());
+    let client = wait(builder.open()).unwrap();
+    let juliet = open(&server, "juliet@capulet.lit", "phone");
+    let tablet = open(&server, "juliet@capulet.lit", "tablet");
+    let encrypt = || {
+        let to = vec![juliet.jid.clone()];
+        client.encrypt(EncryptRequest::new(to, Namespace::OMEMO_2, b"hello".to_vec()))
+    };
+    assert_eq!(readers(wait(encrypt())).len(), 2);
+    let dropped = || assert!(poll(&mut pin!(encrypt()), DURING_COMMIT).is_none());
+    dropped();
+    let watch = open(&server, "juliet@capulet.lit", "watch");
+    assert!(
+        readers(wait(encrypt())).contains(&tablet.client.device()),
+        "it is taken up"
+    );
+    dropped();
+    let mut list = server.device_list(&juliet.jid, &Namespace::OMEMO_2).unwrap();
+    list.devices.remove(&tablet.client.device());
+    server.publish_device_list(&juliet.jid, &Namespace::OMEMO_2, list);
+    watch.send(&[&romeo], "the tablet was stolen");
+    // Lists are not downloaded again within a minute.
+    clock.0.store(61, Ordering::Relaxed);
+    let decrypted = wait(client.decrypt(next_message(&connection))).unwrap();
+    assert!(decrypted.as_received().is_some());
+    let to = readers(wait(encrypt()));
+    assert!(
+        !to.contains(&tablet.client.device()) && to.contains(&watch.client.device()),
+        "{to:?}"
+    );
 }
