@@ -97,6 +97,11 @@ pub(crate) fn is_refused_as_read_only(failed: &StorageError) -> bool {
     code_behind(failed) == Some(code::READONLY)
 }
 
+/// Whether a file could not be opened, be it the database or one beside it.
+pub(crate) fn is_unopenable(failed: &StorageError) -> bool {
+    code_behind(failed) == Some(code::CANTOPEN)
+}
+
 fn code_behind(failed: &StorageError) -> Option<i32> {
     let source = std::error::Error::source(failed)?;
     primary_code(source.downcast_ref::<Error>()?)

@@ -1,5 +1,7 @@
 //! How a database is opened, and what is checked before it is used.
 
+use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -9,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use tokio::time::sleep;
 
-use crate::error::{error, is_busy};
+use crate::error::{error, is_busy, is_unopenable};
 use crate::marks::Marks;
 use crate::runtime::within;
 use crate::{SqliteStorage, schema};
@@ -163,12 +165,37 @@ impl SqliteOptions {
     pub async fn open(self) -> Result<SqliteStorage, StorageError> {
         create_private(self.connect.get_filename(), self.creates);
         within(async move {
-            let pool = self.pool();
-            let mut connection = pool.acquire().await.map_err(error)?;
-            let marks = self.set_up_patiently(&mut connection).await?;
-            Ok(SqliteStorage::new(pool, Some(connection), marks))
+            let opened = self.open_in_place().await;
+            opened.map_err(|failed| self.explain_place(failed))
         })
         .await
+    }
+
+    async fn open_in_place(&self) -> Result<SqliteStorage, StorageError> {
+        let pool = self.pool();
+        let mut connection = pool.acquire().await.map_err(error)?;
+        let marks = self.set_up_patiently(&mut connection).await?;
+        Ok(SqliteStorage::new(pool, Some(connection), marks))
+    }
+
+    /// Where nothing can be written, SQLite can neither create a database nor the files beside it, and says no more than that
+    /// something cannot be opened.
+    fn explain_place(&self, failed: StorageError) -> StorageError {
+        if !is_unopenable(&failed) {
+            return failed;
+        }
+        let mut options = OpenOptions::new();
+        let opened = options
+            .append(true)
+            .create(self.creates)
+            .open(self.connect.get_filename());
+        match opened.map_err(|why| why.kind()) {
+            Err(io::ErrorKind::ReadOnlyFilesystem) => {
+                let message = "the database is on a read-only file system";
+                StorageError::new(ErrorKind::Misconfigured, message).with_source(failed)
+            }
+            _ => failed,
+        }
     }
 
     /// Where two would wait for each other, as when both switch the journal mode of a new database, SQLite refuses one of
@@ -234,7 +261,7 @@ fn create_private(file: &Path, create: bool) {
         .to_str()
         .is_some_and(|name| name == ":memory:" || name.starts_with("file:"));
     if create && !in_memory {
-        let _ = std::fs::OpenOptions::new()
+        let _ = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)

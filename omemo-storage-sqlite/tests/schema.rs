@@ -104,6 +104,33 @@ async fn purge_leaves_nothing() {
     assert_eq!(count(&mut connection, "omemo_commit").await, 0);
 }
 
+/// Following the cursors through very many accounts: each once, in the order of their bytes.
+#[tokio::test]
+async fn a_million_accounts_are_listed_page_by_page() {
+    let (directory, storage) = common::open().await;
+    let fill = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 1000000) \
+        INSERT INTO omemo_framed (account, partition, item, revision, framed) \
+        SELECT n || '@capulet.lit', 'p', 'i', x'', x'' FROM n";
+    let mut connection = connect(&directory).await;
+    sqlx::query(fill).execute(&mut connection).await.unwrap();
+    let (mut listed, mut pages, mut last, mut after) = (0, 0, None::<AccountId>, None);
+    loop {
+        let page = storage.accounts(after.as_ref(), 1_000).await.unwrap();
+        for account in page.entries {
+            let account = Some(account);
+            assert!(last < account, "{account:?} follows {last:?}");
+            last = account;
+            listed += 1;
+        }
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((listed, pages), (1_000_000, 1_000));
+}
+
 /// A key that was replaced or deleted does not stay in the file.
 #[tokio::test]
 async fn replaced_and_deleted_values_are_overwritten() {

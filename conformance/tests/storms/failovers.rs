@@ -7,7 +7,7 @@ use crate::places::redis::server::{Server, until};
 use crate::places::{Place, Wrapping};
 
 /// Whose slots the accounts are in, and who replicates it.
-const PRIMARY: usize = 0;
+pub(crate) const PRIMARY: usize = 0;
 const REPLICA: usize = 3;
 
 fn is_primary(server: &Server) -> bool {
@@ -17,7 +17,7 @@ fn is_primary(server: &Server) -> bool {
 }
 
 /// A name of an account that the primary holds.
-fn name(cluster: &Cluster, n: usize) -> String {
+pub(crate) fn name(cluster: &Cluster, n: usize) -> String {
     let mut names = (0..).map(|of| format!("romeo{of}-{n}@montague.lit"));
     names
         .find(|name| cluster.owner(&format!("{{{name}}}")) == PRIMARY)

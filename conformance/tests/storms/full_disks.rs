@@ -1,20 +1,27 @@
-//! Disks that are full and are made room on again, while clients work: small file systems in memory, for which the tests
-//! have to be root.
+//! Disks that are full and are made room on again, while clients work, and one that nothing may be written on: small file
+//! systems in memory, for which the tests have to be root.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use omemo::blocking::wait;
+use omemo_storage::ErrorKind;
+use omemo_storage_sqlite::SqliteStorage;
 use tempfile::TempDir;
 
+use super::failovers::{PRIMARY, name};
 use super::stage::Stage;
 use super::work::meanwhile;
+use crate::places::redis::cluster::Cluster;
 use crate::places::{Place, Wrapping, on_tokio, postgres, redis};
 
 /// How often each disk is full, and how many calls must fail each time.
 const TIMES: usize = 4;
 const FAILURES: usize = 5;
+/// A primary of a Cluster that is started again takes no writes for two seconds.
+const TIMES_OF_CLUSTER: usize = 2;
 
 /// A file system in memory, gone at the end.
 struct Disk(TempDir);
@@ -57,6 +64,17 @@ impl Disk {
     fn make_room(&self) {
         std::fs::remove_file(self.path().join("filler")).unwrap();
     }
+
+    /// From now on it can only be read. No file on it may be open for writing.
+    fn forbid_writing(&self) {
+        let remounted = Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(self.path())
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&remounted.stderr);
+        assert!(remounted.status.success(), "{}", error.trim());
+    }
 }
 
 impl Drop for Disk {
@@ -65,12 +83,14 @@ impl Drop for Disk {
     }
 }
 
+fn stages(place: &Place) -> [Stage; 2] {
+    [Wrapping::Plain, Wrapping::Sealed].map(|wrapping| Stage::new(place.clone(), wrapping, None))
+}
+
 /// Fills the disk over and over. `mend` starts again what did not bear it, once there is room.
-fn storm(name: &str, disk: &Disk, place: &Place, mut mend: impl FnMut()) -> [Stage; 2] {
-    let stages =
-        [Wrapping::Plain, Wrapping::Sealed].map(|wrapping| Stage::new(place.clone(), wrapping, None));
+fn storm(name: &str, disk: &Disk, stages: &[Stage; 2], times: usize, mut mend: impl FnMut()) {
     meanwhile(&[&stages[0], &stages[1]], |work| {
-        for _ in 0..TIMES {
+        for _ in 0..times {
             work.go_on();
             let before = stages.each_ref().map(|stage| stage.troubles.failures());
             disk.fill();
@@ -82,10 +102,9 @@ fn storm(name: &str, disk: &Disk, place: &Place, mut mend: impl FnMut()) -> [Sta
             mend();
         }
     });
-    for stage in &stages {
-        stage.end(&format!("full disks, {name}: {TIMES} times full"));
+    for stage in stages {
+        stage.end(&format!("full disks, {name}: {times} times full"));
     }
-    stages
 }
 
 /// SQLite tells a disk that is full from everything else.
@@ -93,8 +112,26 @@ fn storm(name: &str, disk: &Disk, place: &Place, mut mend: impl FnMut()) -> [Sta
 fn of_sqlite() {
     let disk = Disk::mount(16);
     let file = disk.path().join("omemo.db").to_str().unwrap().to_owned();
-    for stage in storm("SQLite", &disk, &Place::Sqlite(file), || {}) {
+    let stages = stages(&Place::Sqlite(file));
+    storm("SQLite", &disk, &stages, TIMES, || {});
+    for stage in stages {
         assert!(stage.troubles.full() > 0, "none said so: {}", stage.troubles);
+    }
+}
+
+/// Neither a new database can be opened there nor one that was in use before, which is to be marked. That is for the
+/// application to set right, not to be tried again.
+#[test]
+fn sqlite_says_where_nothing_may_be_written() {
+    let disk = Disk::mount(16);
+    let [used, new] = ["used.db", "new.db"].map(|name| disk.path().join(name));
+    let storage = wait(SqliteStorage::open(&used)).unwrap();
+    wait(storage.close());
+    disk.forbid_writing();
+    for file in [used, new] {
+        let refused = wait(SqliteStorage::open(&file)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Misconfigured, "{refused:?}");
+        assert!(refused.to_string().contains("read-only"), "{refused}");
     }
 }
 
@@ -108,7 +145,8 @@ fn of_postgres() {
         "checkpoint_timeout=30s",
     ];
     let server = on_tokio(postgres::server::Server::start_in(disk.path(), &settings));
-    storm("PostgreSQL", &disk, &Place::Postgres(server.url()), || {
+    let stages = stages(&Place::Postgres(server.url()));
+    storm("PostgreSQL", &disk, &stages, TIMES, || {
         on_tokio(server.revive_if_dead());
     });
 }
@@ -118,9 +156,24 @@ fn of_postgres() {
 fn of_redis() {
     let disk = Disk::mount(16);
     let mut server = redis::server::Server::durable_in(disk.path());
-    let place = Place::Redis(server.url());
-    storm("Redis", &disk, &place, || {
+    let stages = stages(&Place::Redis(server.url()));
+    storm("Redis", &disk, &stages, TIMES, || {
         server.kill();
         server.restart();
+    });
+}
+
+/// The primary that has the accounts ends as a single server does; nobody takes over.
+#[test]
+fn of_redis_cluster() {
+    let disk = Disk::mount(16);
+    let mut cluster = Cluster::start_in(disk.path(), 3, false);
+    let stages = [Wrapping::Plain, Wrapping::Sealed].map(|wrapping| {
+        let name = name(&cluster, wrapping as usize);
+        Stage::new(Place::Redis(cluster.url()), wrapping, Some(&name))
+    });
+    storm("Redis Cluster", &disk, &stages, TIMES_OF_CLUSTER, || {
+        cluster.nodes[PRIMARY].kill();
+        cluster.nodes[PRIMARY].restart();
     });
 }
