@@ -51,8 +51,8 @@ impl Format {
     }
 
     /// The element of the device list in the `<items>` of its node, as they stand in a result and in an event: that of
-    /// the item [`CURRENT`], or else of the first, since some clients name their item otherwise. Nothing of the other
-    /// items is read.
+    /// the item [`CURRENT`], or else of the last, since some clients name their item otherwise, and items are in the order
+    /// in which they were published (XEP-0060, section 12.1). Nothing of the other items is read.
     pub fn devices_in(self, items: &Element) -> Option<&Element> {
         let name = match self {
             Self::Omemo2 => "devices",
@@ -62,7 +62,7 @@ impl Format {
     }
 
     /// The element of a device's bundle in the `<items>` of its node. In OMEMO 2 it is that of the item with the device's
-    /// id; in legacy OMEMO that of the item [`CURRENT`], or else of the first, since some clients name their item otherwise.
+    /// id; in legacy OMEMO that of the item [`CURRENT`], or else of the last, as for a [list](Self::devices_in).
     pub fn bundle_in(self, items: &Element, device: DeviceId) -> Option<&Element> {
         let item = match self {
             Self::Omemo2 => named_item(items, &self.bundle_item(device)),
@@ -85,6 +85,9 @@ fn named_item<'a>(items: &'a Element, id: &str) -> Option<&'a Element> {
     self::items(items).find(|item| item.attr("id") == Some(id))
 }
 
+/// What was published last, as far as one can tell. Items do not say when that was; but in the examples of XEP-0060 (section
+/// 6.5) the newest is the last, and so it is with ejabberd and Prosody. Some servers begin with it, and then it has to be
+/// asked for alone.
 fn single_item(items: &Element) -> Option<&Element> {
-    named_item(items, CURRENT).or_else(|| self::items(items).next())
+    named_item(items, CURRENT).or_else(|| self::items(items).last())
 }

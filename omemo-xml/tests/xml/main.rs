@@ -20,6 +20,7 @@ mod sce;
 mod sce_check;
 mod text;
 mod trust_message;
+mod unknown;
 
 use minidom::Element;
 use rand_core::{TryCryptoRng, TryRng};

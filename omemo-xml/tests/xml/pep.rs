@@ -33,8 +33,9 @@ fn wire_note_24_nodes_and_items_have_these_names() {
     assert_eq!(CURRENT, "current");
 }
 
-/// Of many items the one called `current` is read, or else the first, which may be an old one: items do not say when they were
-/// published. So a list is asked for with `max_items='1'`, which servers answer with the newest item alone.
+/// Of many items the one called `current` is read, or else the last: they are in the order in which they were published (XEP-0060,
+/// section 12.1). Some servers begin with the newest all the same, and no item says when it was published. So a list is asked
+/// for with `max_items='1'`, which servers answer with the newest item alone.
 #[test]
 fn wire_note_24_of_many_items_one_is_read() {
     for (format, list) in [
@@ -46,11 +47,10 @@ fn wire_note_24_of_many_items_one_is_read() {
             format!("<item {attributes}><{list}><device id='{device}'/></{end}></item>")
         };
         let old: String = (100..287).map(|id| item(&format!("id='{id}'"), id)).collect();
-        assert_eq!(
-            listed(format, &(old.clone() + &item("id='current'", 1))),
-            Some(vec![1])
-        );
-        assert_eq!(listed(format, &old), Some(vec![100]));
+        let current = item("id='current'", 1);
+        assert_eq!(listed(format, &(old.clone() + &current)), Some(vec![1]));
+        assert_eq!(listed(format, &(current + &old)), Some(vec![1]));
+        assert_eq!(listed(format, &old), Some(vec![286]));
         assert_eq!(listed(format, &item("", 1)), Some(vec![1]));
         assert_eq!(listed(format, ""), None);
         // Items may be empty, and hold what they should not.
@@ -90,4 +90,13 @@ fn wire_note_24_a_bundle_is_that_of_the_device() {
         Some("current")
     );
     assert_eq!(Format::Omemo2.bundle_in(&items, DEVICE), None);
+
+    let items = element(
+        "<items xmlns='http://jabber.org/protocol/pubsub' node='eu.siacs.conversations.axolotl.bundles:7'>
+           <item id='1'><bundle xmlns='eu.siacs.conversations.axolotl' of='1'/></item>
+           <item id='2'><bundle xmlns='eu.siacs.conversations.axolotl' of='2'/></item>
+         </items>",
+    );
+    let bundle = Format::Legacy.bundle_in(&items, DEVICE).unwrap();
+    assert_eq!(bundle.attr("of"), Some("2"));
 }

@@ -21,6 +21,9 @@ fn an_empty_list_is_a_list() {
     assert!(list("<device/><other id='1'/>text").devices.is_empty());
 }
 
+/// An entry with a negative id is dropped: no node of a bundle would be found for it, and the other devices are good without
+/// it. A message whose `sid` is negative is refused: it has no other sender, and this one is found on no list. Negative ids of
+/// keys are kept in a bundle, since they only go back to whom they came from.
 #[test]
 fn wire_note_23_ids_that_occur_cost_no_others() {
     let read = list(
