@@ -16,14 +16,16 @@ mod broken {
 }
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use broken::factory::Broken;
 use broken::flaw::Flaw;
 use omemo_conformance::faults::{at_part_of_effects, devices_of, interleaved};
-use omemo_conformance::storage::{Capability, Report, run, run_with};
+use omemo_conformance::storage::cases::{self, Ended};
+use omemo_conformance::storage::{Capabilities, Capability, Factory, OpenedBy, Report, run, run_with};
+use omemo_storage::blocking::wait;
 
 /// A behaviour of a broken storage that takes longer is stuck: one that is not takes about a second at most.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -91,6 +93,50 @@ fn every_flaw_is_caught() {
     );
     assert_eq!(reports.len(), Flaw::ALL.len());
     assert!(escaped.is_empty(), "not caught: {escaped:#?}");
+}
+
+/// A factory that lacks `Processes`, and nothing else.
+fn without_processes() -> Arc<Broken> {
+    Arc::new(Broken::new(None))
+}
+
+/// What the macro makes of it, not as tests but to be called. Nothing is stated to be lacking.
+mod too_few_stated_to_be_lacking {
+    use super::*;
+
+    omemo_conformance::storage_suite!(allow(dead_code), without_processes(), lacks: []);
+
+    #[test]
+    #[should_panic(expected = "the factory's capabilities are not as stated: Processes")]
+    fn are_noticed() {
+        wait(behaviours_are_counted());
+    }
+}
+
+/// The same, where something is stated to be lacking that is there.
+mod too_many_stated_to_be_lacking {
+    use super::*;
+
+    omemo_conformance::storage_suite!(allow(dead_code), without_processes(), lacks: [Processes, Cut]);
+
+    #[test]
+    #[should_panic(expected = "the factory's capabilities are not as stated: Cut")]
+    fn are_noticed() {
+        wait(behaviours_are_counted());
+    }
+}
+
+#[test]
+#[should_panic(expected = "the factory declares Cut and does not implement it")]
+fn what_is_declared_and_not_implemented_does_not_pass() {
+    let open = || async { Broken::new(None).open().await };
+    wait(OpenedBy::new(Capabilities::of([Capability::Cut]), open).cut());
+}
+
+#[test]
+fn what_cannot_be_tried_has_not_passed() {
+    let case = cases::killed_processes_lose_nothing_acknowledged(without_processes());
+    assert_eq!(wait(case), Ended::NotApplicable(Capability::Processes));
 }
 
 /// Two processes that overwrite one another use a message key twice, or lose what they read.

@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::server::Server;
-use common::{account, batch, key, text};
+use common::{Schema, account, batch, key, text};
 use omemo_storage::{AccountId, Batch, CommitId, Committed, Name, Query, Storage};
 use omemo_storage_postgres::PostgresStorage;
 
@@ -208,6 +208,32 @@ async fn accounts_are_found_by_leaps() {
         assert_eq!(rows_read(plan), 100, "{plan}");
     }
     assert_eq!(listed, 4 * 99);
+}
+
+/// Following the cursors through very many accounts: each once, in the order of their bytes.
+#[tokio::test]
+async fn a_million_accounts_are_listed_page_by_page() {
+    let schema = Schema::new();
+    let storage = schema.open().await;
+    let fill = "INSERT INTO $.omemo_record (account, partition, item, revision, value) \
+        SELECT n::text || '@capulet.lit', 'p', 'i', '', '' FROM generate_series(1, 1000000) AS n";
+    schema.execute(fill).await;
+    let (mut listed, mut pages, mut last, mut after) = (0, 0, None::<AccountId>, None);
+    loop {
+        let page = storage.accounts(after.as_ref(), 1_000).await.unwrap();
+        for account in page.entries {
+            let account = Some(account);
+            assert!(last < account, "{account:?} follows {last:?}");
+            last = account;
+            listed += 1;
+        }
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((listed, pages), (1_000_000, 1_000));
 }
 
 /// The rows that scans of the index gave, by an analyzed plan.

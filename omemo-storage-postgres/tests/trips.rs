@@ -5,26 +5,37 @@ mod common;
 
 use common::proxy::Proxy;
 use common::{Schema, account, batch, key, text};
-use omemo_storage::{Committed, Name, Query, Storage};
+use omemo_storage::{Committed, Key, Query, Storage};
 use omemo_storage_postgres::{PostgresOptions, PostgresStorage};
 use sqlx::postgres::PgPoolOptions;
 
-/// Puts so many records and reads them back, each by name and all by their partition.
-async fn work(storage: &PostgresStorage, partition: &str, records: usize) -> [usize; 3] {
+/// So many records of one partition.
+fn together(partition: &str, records: usize) -> Vec<Key> {
+    (0..records).map(|n| key(partition, &n.to_string())).collect()
+}
+
+/// So many records, each in a partition of its own.
+fn apart(records: usize) -> Vec<Key> {
+    (0..records)
+        .map(|n| key(&format!("one of {records}: {n}"), "i"))
+        .collect()
+}
+
+/// Puts the records and reads them back, each by name and all by their partitions.
+async fn work(storage: &PostgresStorage, keys: &[Key]) -> [usize; 3] {
     let mut put = batch();
     let mut by_name = Query::new();
-    for n in 0..records {
-        let key = key(partition, &n.to_string());
-        put.put(key.clone(), None, text("value"));
-        by_name.records.insert(key);
-    }
     let mut by_partition = Query::new();
-    by_partition.partitions.insert(Name::new(partition).unwrap());
+    for key in keys {
+        put.put(key.clone(), None, text("value"));
+        by_name.records.insert(key.clone());
+        by_partition.partitions.insert(key.partition.clone());
+    }
     assert_eq!(
         storage.commit(&account(), &put).await.unwrap(),
         Committed::Applied
     );
-    let mut found = [records; 3];
+    let mut found = [keys.len(); 3];
     found[1] = storage.load(&account(), &by_name).await.unwrap().records.len();
     found[2] = storage
         .load(&account(), &by_partition)
@@ -36,12 +47,14 @@ async fn work(storage: &PostgresStorage, partition: &str, records: usize) -> [us
 }
 
 async fn assert_three_trips(proxy: &Proxy, storage: &PostgresStorage) {
-    work(storage, "warm", 1).await;
+    work(storage, &together("warm", 1)).await;
     proxy.take_requests();
     for records in [1, 1_000] {
-        let found = work(storage, &records.to_string(), records).await;
+        let found = work(storage, &together(&records.to_string(), records)).await;
         assert_eq!(found, [records; 3]);
         assert_eq!(proxy.take_requests(), 3, "{records} records");
+        assert_eq!(work(storage, &apart(records)).await, [records; 3]);
+        assert_eq!(proxy.take_requests(), 3, "{records} partitions");
     }
     let refused = common::creation(&key("1", "0"), "again");
     assert_eq!(
@@ -74,7 +87,7 @@ async fn one_trip_each_as_text() {
         .connections(1);
     let storage = options.pgbouncer().open().await.unwrap();
     proxy.take_requests();
-    assert_eq!(work(&storage, "cold", 10).await, [10; 3]);
+    assert_eq!(work(&storage, &together("cold", 10)).await, [10; 3]);
     assert_eq!(proxy.take_requests(), 3);
     assert_three_trips(&proxy, &storage).await;
 }
@@ -95,13 +108,14 @@ async fn one_trip_each_and_what_the_pool_asks() {
         .open()
         .await
         .unwrap();
-    work(&storage, "warm", 1).await;
+    work(&storage, &together("warm", 1)).await;
     // Waits for the last sign of life.
     drop(pool.acquire().await.unwrap());
     drop(pool.acquire().await.unwrap());
     proxy.take_requests();
     for records in [1, 1_000] {
-        assert_eq!(work(&storage, &records.to_string(), records).await, [records; 3]);
+        let found = work(&storage, &together(&records.to_string(), records)).await;
+        assert_eq!(found, [records; 3]);
         drop(pool.acquire().await.unwrap());
         assert!(proxy.take_requests() <= 3 + 4, "{records} records");
     }

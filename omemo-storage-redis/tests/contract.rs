@@ -138,19 +138,11 @@ impl Factory for Breakable {
     }
 
     async fn restart(&self) {
-        let mut cluster = self.0.lock().unwrap();
-        for node in &mut cluster.nodes {
-            node.kill();
-        }
-        for node in &mut cluster.nodes {
-            node.restart();
-        }
+        self.0.lock().unwrap().restart();
     }
 
     async fn cut(&self) {
-        for node in &self.0.lock().unwrap().nodes {
-            let _: u64 = node.run("CLIENT KILL TYPE normal SKIPME yes");
-        }
+        self.0.lock().unwrap().cut();
     }
 }
 

@@ -7,8 +7,15 @@
 
 mod common;
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use common::cluster::Cluster;
-use common::server::Server;
+use common::server::{Server, until};
 use common::{account, batch, key, put, text};
 use omemo_storage::{Batch, Committed, Key, Name, Query, Storage};
 use omemo_storage_redis::{RedisOptions, RedisStorage};
@@ -133,11 +140,75 @@ async fn one_script_a_call_in_a_cluster() {
 async fn one_script_and_one_wait_with_replicas() {
     let cluster = Cluster::start(1, true);
     let options = RedisOptions::new(cluster.url()).unwrap();
-    let waiting = options.wait_for_replicas(1, std::time::Duration::from_secs(30));
+    let waiting = options.wait_for_replicas(1, Duration::from_secs(30));
     let storage = waiting.open().await.unwrap();
     // What the replica is told to repeat is no round trip.
     let primary = &cluster.nodes[..cluster.primaries];
     each_call_asks(&storage, primary, "evalsha: 1", &["evalsha: 1", "wait: 1"]).await;
+}
+
+/// Stands between clients and a server. Once it `holds`, it keeps a script back until the wait for replicas has come too.
+struct Relay {
+    address: SocketAddr,
+    holds: Arc<AtomicBool>,
+}
+
+impl Relay {
+    fn to(server: &Server) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let relay = Self {
+            address: listener.local_addr().unwrap(),
+            holds: Arc::default(),
+        };
+        let (address, holds) = (server.address(), relay.holds.clone());
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(&address).unwrap());
+                let both = || [client.try_clone().unwrap(), server.try_clone().unwrap()];
+                let ([from, to], holds) = (both(), holds.clone());
+                thread::spawn(move || pass_on(from, to, &holds));
+                let [to, from] = both();
+                thread::spawn(move || pass_on(from, to, &AtomicBool::new(false)));
+            }
+        });
+        relay
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, holds: &AtomicBool) {
+    let mut buffer = [0; 4_096];
+    let mut kept: Vec<u8> = Vec::new();
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        kept.extend_from_slice(&buffer[..read]);
+        let has = |command: &[u8]| kept.windows(command.len()).any(|bytes| bytes == command);
+        let is_held = holds.load(Ordering::SeqCst) && has(b"EVALSHA") && !has(b"WAIT");
+        if !is_held && to.write_all(&std::mem::take(&mut kept)).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Whoever sends the wait only when the script was answered, waits for that answer in vain here.
+#[tokio::test]
+async fn script_and_wait_leave_together() {
+    const ARGUMENTS: &[&str] = &["--appendonly yes --appendfsync always --repl-diskless-sync-delay 0"];
+    let primary = [Server::with(ARGUMENTS)];
+    let replica = Server::with(ARGUMENTS);
+    let _: () = replica.run(&format!("REPLICAOF 127.0.0.1 {}", primary[0].port));
+    until("the replica", || replica.info("master_link_status") == "up");
+    let relay = Relay::to(&primary[0]);
+    let options = RedisOptions::new(format!("redis://{}", relay.address)).unwrap();
+    let waiting = options.wait_for_replicas(1, Duration::from_secs(10));
+    let storage = waiting.open().await.unwrap();
+    // The first call brings the script.
+    put(&storage, &key("p", "i"), None, "value").await;
+
+    relay.holds.store(true, Ordering::SeqCst);
+    let create = creation(&keys(10));
+    let (committed, counts) = asked(&primary, storage.commit(&account(), &create)).await;
+    assert_eq!(committed.unwrap(), Committed::Applied);
+    assert_eq!(counts, ["evalsha: 1", "wait: 1"]);
 }
 
 /// A partition with ten thousand records comes whole.

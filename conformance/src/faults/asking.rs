@@ -106,7 +106,9 @@ pub(super) fn is_passing(error: &Error) -> bool {
     match error {
         Error::Storage(error) => error.retry() != omemo_storage::Retry::Never,
         Error::Network { .. } => true,
-        Error::Encrypt(EncryptFailure::NoEligibleDevices { .. } | EncryptFailure::StillUndecided(_)) => true,
+        Error::Encrypt(EncryptFailure::NoEligibleDevices { .. } | EncryptFailure::TrustDecisionFailed(_)) => {
+            true
+        }
         _ => false,
     }
 }

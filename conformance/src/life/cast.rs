@@ -97,3 +97,19 @@ pub(super) fn person(account: usize) -> &'static str {
 pub(super) fn device_name(account: usize, place: usize) -> String {
     format!("{}'s {}", NAMES[account].0, DEVICES[place])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn two_to_five_accounts_have_one_to_four_devices_each() {
+        let all = || (0..=255).map(|people| Cast { people, manner: 0 }.accounts());
+        let accounts: BTreeSet<_> = all().map(<[usize]>::len).collect();
+        let devices: BTreeSet<_> = all().flatten().copied().collect();
+        assert_eq!(accounts, (2..=5).collect());
+        assert_eq!(devices, (1..=MAX_DEVICES).collect());
+    }
+}

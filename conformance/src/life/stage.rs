@@ -74,6 +74,7 @@ impl<S: Storage> Scene for World<'_, S> {
                 cast::person(to)
             )
         });
+        self.uses_iv(&send.message);
         self.posts(device, &[to], &send.message, None);
     }
 

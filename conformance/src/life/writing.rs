@@ -108,11 +108,20 @@ impl<S: Storage> World<'_, S> {
 
     /// Each content has a key and an initialisation vector of its own.
     fn uses_content_key(&mut self, message: &EncryptedMessage, material: &KeyMaterial) {
-        let iv = message.payload.as_ref().and_then(|payload| payload.iv.clone());
-        for drawn in [Some(material.key().to_vec()), iv].into_iter().flatten() {
-            if !self.content_keys.insert(drawn) {
-                self.finds(|| "a content key or an initialisation vector was used twice".to_owned());
-            }
+        self.has_drawn(material.key().to_vec());
+        self.uses_iv(message);
+    }
+
+    /// So has what the library sends by itself, whose key nobody sees.
+    pub(super) fn uses_iv(&mut self, message: &EncryptedMessage) {
+        if let Some(iv) = message.payload.as_ref().and_then(|payload| payload.iv.clone()) {
+            self.has_drawn(iv);
+        }
+    }
+
+    fn has_drawn(&mut self, drawn: Vec<u8>) {
+        if !self.content_keys.insert(drawn) {
+            self.finds(|| "a content key or an initialisation vector was used twice".to_owned());
         }
     }
 

@@ -225,7 +225,7 @@ fn fail<T>(operation: &mut Operation<T>, effect: Effect) {
         Effect::DownloadDeviceList(_, reply) => operation.fulfil(reply, Err(network())),
         Effect::UploadDeviceList(_, reply) => operation.fulfil(reply, Err(network())),
         Effect::SendMessage(_, reply) => operation.fulfil(reply, Err(network())),
-        Effect::AskTrust(_, reply) => operation.fulfil(reply, Ok(Vec::new())),
+        Effect::AskTrust(_, reply) => operation.fulfil(reply, Err(network())),
     };
     answered.unwrap();
 }

@@ -185,6 +185,9 @@ fn write(
             _ => write_one(flaw, account, batch, key, stake),
         }
     }
+    if flaw == Some(Flaw::PutsExchanged) {
+        exchange_last_puts(account, batch);
+    }
     let forgets = flaw == Some(Flaw::ValidationNotKnown) && batch.writes() == 0;
     if !forgets && part.end == usize::MAX {
         account.known.push(batch.id());
@@ -193,6 +196,20 @@ fn write(
         }
     }
     refused
+}
+
+/// Each of the last two that the batch puts has the value of the other.
+fn exchange_last_puts(account: &mut Account, batch: &Batch) {
+    let puts = batch.stakes().filter_map(|(key, stake)| match &stake.write {
+        Write::Put(value) => Some((key, value)),
+        Write::Keep | Write::Delete => None,
+    });
+    let puts: Vec<(&Key, &Value)> = puts.collect();
+    if let [.., (one, of_one), (other, of_other)] = puts[..] {
+        for (key, value) in [(one, of_other), (other, of_one)] {
+            account.records.get_mut(&place(None, key)).unwrap().value = value.clone();
+        }
+    }
 }
 
 fn write_one(flaw: Option<Flaw>, account: &mut Account, batch: &Batch, key: &Key, stake: &Stake) {

@@ -129,6 +129,10 @@ flaws! {
     RecordsForgotten => load_mixes_records_and_partitions,
     /// A query for nothing is answered with everything.
     NothingIsEverything => empty_query_is_answered,
+    /// The last two records of a load have the values of one another.
+    ValuesExchanged => load_answers_many_partitions_at_once,
+    /// The last two values of a batch are written under the keys of one another.
+    PutsExchanged => batch_moves_items_between_partitions,
 
     /// A load shows what was there before the last commit.
     StaleAfterCommit => applied_batch_is_stored,

@@ -17,8 +17,8 @@ pub(crate) const WRAPPING: &str = "OMEMO_CONFORMANCE_TEST_WRAPPING";
 fn lacks(server: &Server) -> Vec<Capability> {
     match server {
         Server::Memory => vec![Capability::Processes, Capability::Restart, Capability::Cut],
-        Server::Sqlite(_) | Server::Cluster(_) => vec![Capability::Restart, Capability::Cut],
-        Server::Postgres(_) | Server::Redis(_) => Vec::new(),
+        Server::Sqlite(_) => vec![Capability::Restart, Capability::Cut],
+        Server::Postgres(_) | Server::Redis(_) | Server::Cluster(_) => Vec::new(),
         Server::Schema(_) | Server::OrdinaryRedis(_) | Server::OrdinaryCluster(_) => {
             panic!("others use it too")
         }
@@ -87,6 +87,7 @@ impl Factory for Subject {
                 server.kill();
                 server.restart();
             }
+            Server::Cluster(cluster) => cluster.lock().unwrap().restart(),
             _ => panic!("it does not restart"),
         }
     }
@@ -101,6 +102,7 @@ impl Factory for Subject {
             Server::Redis(server) => {
                 let _: u64 = server.lock().unwrap().run("CLIENT KILL TYPE normal SKIPME yes");
             }
+            Server::Cluster(cluster) => cluster.lock().unwrap().cut(),
             _ => panic!("it has no connections"),
         }
     }

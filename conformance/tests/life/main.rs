@@ -24,6 +24,7 @@ mod saboteur;
 )]
 mod subject;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -180,6 +181,37 @@ fn a_life_is_the_same_as_bytes_and_as_text() {
     }
     assert!("send 0".parse::<Event>().is_err() && "send 0 1 2".parse::<Event>().is_err());
     assert!("cast 1\nsend 0 1".parse::<Life>().is_err());
+}
+
+/// One that does nothing would leave every life as it is.
+#[test]
+fn every_event_changes_some_life() {
+    const AROUND: usize = 4 * 12;
+    let word = |kind| {
+        let event = Event::decode([kind, 0, 0, 0]).to_string();
+        event.split(' ').next().unwrap().to_owned()
+    };
+    let kinds: BTreeMap<_, _> = (0..=255).map(|kind| (word(kind), kind)).collect();
+    assert_eq!(kinds.len(), 30);
+    for (word, kind) in kinds {
+        let mut state = u64::from(kind);
+        let mut draw = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u8
+        };
+        let changes = (0..200).any(|_| {
+            // Three devices of two accounts, all of which have inboxes and speak both protocols.
+            let mut without = vec![4, 48];
+            without.extend((0..2 * AROUND).map(|_| draw()));
+            let mut with = without.clone();
+            with.splice(2 + AROUND..2 + AROUND, [kind, draw(), draw(), draw()]);
+            let seen = |bytes: &[u8]| play(&Life::decode(bytes), in_memory()).unwrap();
+            seen(&with) != seen(&without)
+        });
+        assert!(changes, "{word} does nothing");
+    }
 }
 
 #[test]

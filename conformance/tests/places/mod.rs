@@ -132,7 +132,7 @@ pub(crate) enum Server {
     Sqlite(TempDir),
     Postgres(postgres::server::Server),
     Redis(Mutex<redis::server::Server>),
-    Cluster(redis::cluster::Cluster),
+    Cluster(Mutex<redis::cluster::Cluster>),
     /// A schema on the server that `OMEMO_TEST_POSTGRES` names.
     Schema(postgres::Schema),
     OrdinaryRedis(redis::server::Ordinary),
@@ -152,7 +152,7 @@ impl Server {
                 "max_connections=300",
             ]))),
             "Redis" => Self::Redis(Mutex::new(redis::server::Server::durable())),
-            "Redis Cluster" => Self::Cluster(redis::cluster::Cluster::start(3, false)),
+            "Redis Cluster" => Self::Cluster(Mutex::new(redis::cluster::Cluster::start(3, false))),
             other => panic!("{other}"),
         }
     }
@@ -177,7 +177,7 @@ impl Server {
             }
             Self::Postgres(server) => Place::Postgres(server.url()),
             Self::Redis(server) => Place::Redis(server.lock().unwrap().url()),
-            Self::Cluster(cluster) => Place::Redis(cluster.url()),
+            Self::Cluster(cluster) => Place::Redis(cluster.lock().unwrap().url()),
             Self::Schema(schema) => Place::Postgres(format!("{}#{}", postgres::url(), schema.name)),
             Self::OrdinaryRedis(server) => Place::Redis(server.url.clone()),
             Self::OrdinaryCluster(cluster) => Place::Replicated(cluster.url.clone()),

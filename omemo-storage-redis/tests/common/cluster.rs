@@ -1,5 +1,7 @@
 //! A Cluster of the test's own.
 
+use std::path::Path;
+
 use super::server::{Server, info, until};
 
 const SLOTS: usize = 16_384;
@@ -13,6 +15,11 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start(primaries: usize, with_replicas: bool) -> Self {
+        Self::start_in(&std::env::temp_dir(), primaries, with_replicas)
+    }
+
+    /// The same, with the folder of the first primary in another.
+    pub(crate) fn start_in(parent: &Path, primaries: usize, with_replicas: bool) -> Self {
         // A node that is only slow must not be taken for dead where nobody takes over.
         let patience = if with_replicas { 3_000 } else { 30_000 };
         let arguments = format!(
@@ -20,7 +27,9 @@ impl Cluster {
              --cluster-allow-replica-migration no --repl-diskless-sync-delay 0"
         );
         let count = if with_replicas { 2 * primaries } else { primaries };
-        let nodes: Vec<Server> = (0..count).map(|_| Server::with(&[&arguments])).collect();
+        let first = Server::within(parent, &[&arguments]);
+        let others = (1..count).map(|_| Server::with(&[&arguments]));
+        let nodes = [first].into_iter().chain(others).collect();
         let cluster = Self { nodes, primaries };
         cluster.join();
         cluster
@@ -66,6 +75,25 @@ impl Cluster {
             if n >= self.primaries {
                 until("the replica", || node.info("master_link_status") == "up");
             }
+        }
+    }
+
+    /// Kills all nodes as a crash would, and starts them again.
+    pub(crate) fn restart(&mut self) {
+        for node in &mut self.nodes {
+            node.kill();
+        }
+        for node in &mut self.nodes {
+            node.restart();
+        }
+        // For two seconds a primary that has come back takes no commands.
+        self.settle();
+    }
+
+    /// Cuts every connection that clients have.
+    pub(crate) fn cut(&self) {
+        for node in &self.nodes {
+            let _: u64 = node.run("CLIENT KILL TYPE normal SKIPME yes");
         }
     }
 

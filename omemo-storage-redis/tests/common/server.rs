@@ -40,7 +40,7 @@ impl Server {
         Self::within(&std::env::temp_dir(), arguments)
     }
 
-    fn within(parent: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn within(parent: &Path, arguments: &[&str]) -> Self {
         loop {
             let port = free_port();
             let arguments = arguments.join(" ").replace("{port}", &port.to_string());
