@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use measure::{Failure, Item};
 
 const USAGE: &str = "usage: omemo-bench crypto|storage [--json] [--check] [--no-python] [NAME]
-       omemo-bench scale [--json] [--check] [--accounts N,N..] [--storage postgres|redis]";
+       omemo-bench scale [--json] [--check] [--accounts N,N..|--full] [--storage postgres|redis]";
 
 /// What was asked for beside the names.
 #[derive(Clone, Copy, Default)]

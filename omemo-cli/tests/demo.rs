@@ -170,6 +170,42 @@ fn two_runs_differ_in_chance_alone() {
 }
 
 #[test]
+fn the_server_sees_messages_key_exchanges_bundles_and_lists_of_each_scene() {
+    let out = good(&["demo"]);
+    let seen: Vec<Vec<_>> = out
+        .split(" saw ")
+        .skip(1)
+        .map(|scene| {
+            let rows = scene.lines().take_while(|row| !row.is_empty());
+            // How many bytes there were is left to chance.
+            rows.map(|row| {
+                row.split_once(" encrypted bytes; ")
+                    .map_or(row.trim(), |(_, rest)| rest)
+            })
+            .collect()
+        })
+        .collect();
+    // Whoever takes in a key exchange answers it, and publishes a bundle with another pre key. In bad weather and after a crash
+    // there is nothing to be opened again.
+    let expected: [&[&str]; 5] = [
+        &["3 new key bundles, 3 new device lists"],
+        &[
+            "3 text messages, 3 empty answers, 3 key exchanges",
+            "3 new key bundles",
+            "of 3 texts so far it can read 0",
+        ],
+        &["6 text messages", "of 9 texts so far it can read 0"],
+        &["4 text messages", "of 13 texts so far it can read 0"],
+        &[
+            "2 text messages, 3 empty answers, 3 key exchanges",
+            "4 new key bundles, 1 new device list",
+            "of 15 texts so far it can read 0",
+        ],
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
 fn files_are_kept_where_they_are_asked_for() {
     let directory = TempDir::new().unwrap();
     let new = directory.path().join("new").join("directory");

@@ -3,73 +3,27 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
+#[path = "common/sealing.rs"]
+mod sealing;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
-use common::{Run, good, omemo, url};
-use omemo::blocking::{Client, wait};
-use omemo::local::{Connection, Server};
-use omemo::{BareJid, EncryptRequest, Namespace, Settings};
-use omemo_storage::{Keyring, MasterKey, Sealed, Storage};
+use common::{failing, good, url};
+use omemo::blocking::wait;
+use omemo::local::Server;
 use omemo_storage_sqlite::SqliteStorage;
+use sealing::{NEW, OLD, fill, key_file, open, rekey_while_a_client_writes};
 use tempfile::TempDir;
-
-const OLD: u8 = 0x0a;
-const NEW: u8 = 0x0b;
-
-type Phone<S> = Client<S, Connection>;
-
-/// A file with a master key of one byte, many times.
-fn key_file(directory: &Path, byte: u8) -> String {
-    let path = directory.join(format!("key-{byte:02x}"));
-    fs::write(&path, format!("{byte:02x}").repeat(32)).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-fn master(byte: u8) -> MasterKey {
-    MasterKey::from_bytes([byte; 32])
-}
-
-fn open<S: Storage>(server: &Server, jid: &str, storage: S) -> Phone<S> {
-    let jid = BareJid::new(jid).unwrap();
-    let connection = server.connect(&jid, "phone");
-    let builder = Client::builder(Settings::new(jid), storage, connection);
-    builder.catch_up(false).open_blocking().unwrap()
-}
-
-fn say<S: Storage>(phone: &Phone<S>, to: &str, text: &str) {
-    let to = vec![BareJid::new(to).unwrap()];
-    let request = EncryptRequest::new(to, Namespace::OMEMO_2, text.as_bytes().to_vec());
-    phone.encrypt(request).unwrap().complete().unwrap();
-}
 
 fn sqlite(path: &Path) -> SqliteStorage {
     wait(SqliteStorage::open(path)).unwrap()
 }
 
-/// A database with two accounts, sealed by the old key, and where it lies.
-fn two_accounts(directory: &TempDir) -> PathBuf {
-    let path = directory.path().join("omemo.db");
-    let storage = std::sync::Arc::new(Sealed::new(sqlite(&path), master(OLD)));
-    let server = Server::new();
-    let romeo = open(&server, "romeo@montague.lit", storage.clone());
-    let _juliet = open(&server, "juliet@capulet.lit", storage);
-    say(&romeo, "juliet@capulet.lit", "first");
-    path
-}
-
-fn failing(arguments: &[&str], code: i32, says: &str) -> Run {
-    let run = omemo(arguments);
-    assert_eq!((run.code, run.err.lines().count()), (code, 1), "{run:?}");
-    assert!(
-        run.err.starts_with("omemo: ") && run.err.contains(says),
-        "{run:?}"
-    );
-    run
+/// A database with two accounts, sealed by the old key.
+fn two_accounts(directory: &TempDir) {
+    fill(sqlite(&directory.path().join("omemo.db")));
 }
 
 #[test]
@@ -130,42 +84,8 @@ fn a_sealed_storage_is_shown_to_whoever_has_the_key() {
 #[test]
 fn a_new_master_key_is_given_while_clients_run() {
     let directory = TempDir::new().unwrap();
-    let path = two_accounts(&directory);
-    let url = url(directory.path(), "omemo.db");
-    let (old, new) = (key_file(directory.path(), OLD), key_file(directory.path(), NEW));
-    let keyring = Keyring::new(master(NEW)).with_older(master(OLD));
-    let storage = Sealed::new(sqlite(&path), keyring);
-    let server = Server::new();
-    let client = open(&server, "romeo@montague.lit", storage);
-
-    let (rotated, rekey) = (
-        AtomicBool::new(false),
-        ["rekey", "--key-file", &old, "--new-key-file", &new, &url],
-    );
-    let said = thread::scope(|scope| {
-        let talking = scope.spawn(|| {
-            let mut said = 0;
-            // Before, during and after.
-            while !rotated.load(Ordering::Relaxed) || said < 20 {
-                say(&client, "juliet@capulet.lit", &said.to_string());
-                said += 1;
-            }
-            said
-        });
-        assert_eq!(good(&rekey), "2 accounts rekeyed, 0 had the new key already\n");
-        rotated.store(true, Ordering::Relaxed);
-        talking.join().unwrap()
-    });
-    assert!(said >= 20);
-    // Again, as after an interruption.
-    assert_eq!(good(&rekey), "0 accounts rekeyed, 2 had the new key already\n");
-
-    good(&["inspect", "--key-file", &new, &url]);
-    failing(
-        &["inspect", "--key-file", &old, &url],
-        1,
-        "a master key that was not given",
-    );
+    let path = directory.path().join("omemo.db");
+    rekey_while_a_client_writes(|| sqlite(&path), &url(directory.path(), "omemo.db"), &[]);
 }
 
 #[test]

@@ -7,18 +7,18 @@ mod common;
 mod postgres;
 #[path = "../../omemo-storage-redis/tests/common/mod.rs"]
 mod redis;
+#[path = "common/sealing.rs"]
+mod sealing;
 
 use std::fs;
 use std::time::Duration;
 
-use common::{fingerprints, good, omemo, python_omemo};
+use common::{fingerprints, good, omemo, omemo_with, python_omemo};
 use omemo_storage::blocking::wait;
 use omemo_storage::{AccountId, MasterKey, Sealed, Storage};
 use omemo_storage_redis::RedisOptions;
+use sealing::{JULIET, NEW, OLD, ROMEO, key_file, rekey_while_a_client_writes};
 use tempfile::TempDir;
-
-const OLD: u8 = 0x0a;
-const NEW: u8 = 0x0b;
 
 /// Files with both master keys.
 struct Keys {
@@ -30,11 +30,7 @@ struct Keys {
 impl Keys {
     fn new() -> Self {
         let directory = TempDir::new().unwrap();
-        let [old, new] = [OLD, NEW].map(|byte| {
-            let path = directory.path().join(format!("{byte:02x}"));
-            fs::write(&path, format!("{byte:02x}").repeat(32)).unwrap();
-            path.to_str().unwrap().to_owned()
-        });
+        let [old, new] = [OLD, NEW].map(|byte| key_file(directory.path(), byte));
         Self {
             old,
             new,
@@ -92,6 +88,25 @@ fn a_schema_of_its_own_in_postgresql() {
     assert!(out.starts_with("1 account rekeyed, 0 had the new key"), "{out}");
     let out = good(&[&["inspect", &url, "--key-file", &keys.new][..], &told].concat());
     assert!(out.starts_with("romeo@montague.lit\n  p\n"), "{out}");
+}
+
+#[test]
+fn postgresql_is_rekeyed_while_a_client_writes() {
+    let schema = postgres::Schema::new();
+    let storage = || wait(schema.options().open()).unwrap();
+    rekey_while_a_client_writes(storage, &postgres::url(), &["--schema", &schema.name]);
+}
+
+#[test]
+fn redis_is_rekeyed_while_a_client_writes() {
+    let server = redis::server::Ordinary::durable();
+    let prefix = format!("omemo-cli-{:x}", redis::random());
+    let options = RedisOptions::new(&server.url).unwrap().prefix(&prefix);
+    let storage = || wait(options.clone().open()).unwrap();
+    rekey_while_a_client_writes(storage, &server.url, &["--prefix", &prefix]);
+    for account in [ROMEO, JULIET] {
+        wait(storage().purge(&AccountId::new(account).unwrap())).unwrap();
+    }
 }
 
 /// Of a pooler of transactions it has to be told, also of one that keeps prepared statements.
@@ -154,6 +169,41 @@ fn an_account_moves_to_redis() {
     move_to(&server.url, &["--prefix", &prefix]);
     let storage = wait(RedisOptions::new(&server.url).unwrap().prefix(&prefix).open()).unwrap();
     wait(storage.purge(&AccountId::new("bob@example.org").unwrap())).unwrap();
+}
+
+/// Runs the suite on a server that forgets: with few random programs, and without the disk, it takes seconds.
+fn passes_the_suite(url: &str, told: &[&str]) {
+    let conformance = [&["conformance", url, "--allow-volatile"][..], told].concat();
+    let run = omemo_with(&conformance, &[("PROPTEST_CASES", "4")]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
+    let total = run.out.lines().last().unwrap();
+    // It neither ends the server nor cuts its connections.
+    assert!(total.contains(" 0 failed, 2 not applicable "), "{total}");
+}
+
+#[test]
+fn a_schema_of_postgresql_passes_the_suite() {
+    let schema = postgres::Schema::new();
+    passes_the_suite(&postgres::url(), &["--schema", &schema.name]);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    // It is that schema which was written to.
+    assert!(runtime.block_on(schema.count("$.omemo_schema")) > 0);
+}
+
+#[test]
+fn redis_with_a_replica_passes_the_suite() {
+    let server = redis::server::Server::with(&["--repl-diskless-sync-delay", "0"]);
+    let replica = redis::server::Server::with(&[]);
+    let _: () = replica.run(&format!("REPLICAOF 127.0.0.1 {}", server.port));
+    redis::server::until("the replica", || replica.info("master_link_status") == "up");
+    let told = ["--prefix", "verona", "--wait-for-replicas", "1"];
+    passes_the_suite(&server.url(), &told);
+    let keys: Vec<String> = server.run("KEYS *");
+    assert!(keys.iter().all(|key| key.starts_with("verona:")), "{keys:?}");
+    assert!(keys.iter().any(|key| key == "verona:schema"), "{keys:?}");
 }
 
 #[test]

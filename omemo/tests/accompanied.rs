@@ -2,54 +2,137 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod common;
+#[path = "../../omemo-storage-postgres/tests/common/mod.rs"]
+mod postgres;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use common::polling::poll_often;
-use common::{Device, is_repeated, open, open_on, text};
+use common::{Device, arrived, is_repeated, open, open_on, text};
 use omemo::blocking::wait;
-use omemo::local::{Delivery, Server};
+use omemo::local::Server;
 use omemo::{
-    Companion, Content, Decrypted, EncryptRequest, Encrypted, Error, ErrorKind, IncomingMessage, Namespace,
-    Transactional,
+    Companion, Content, Decrypted, EncryptRequest, Encrypted, Error, ErrorKind, Namespace, Transactional,
 };
 use omemo_storage::{AccountId, Batch, CommitId, Committed, Key, Storage, Value};
+use omemo_storage_postgres::PostgresStorage;
 use omemo_storage_sqlite::SqliteStorage;
-use sqlx::{Row, SqliteConnection};
+use postgres::Schema;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
 
 type Juliet = Device<SqliteStorage>;
 
+/// Where a device has its storage, and the application a table besides.
+trait Database: Sized + Sync {
+    type Storage: Transactional;
+
+    fn create() -> Self;
+
+    /// Opens the storage, and creates the table.
+    fn open(&self) -> Self::Storage;
+
+    /// Writes a row into the table.
+    fn insert<'t>(&self, transaction: &'t mut Transaction<Self>, envelope: Vec<u8>) -> Companion<'t>;
+
+    /// The rows, in the order in which they were written.
+    fn rows(&self) -> Vec<Vec<u8>>;
+}
+
+type Transaction<D> = <<D as Database>::Storage as Transactional>::Transaction;
+
+impl Database for TempDir {
+    type Storage = SqliteStorage;
+
+    fn create() -> Self {
+        Self::new().unwrap()
+    }
+
+    fn open(&self) -> SqliteStorage {
+        let storage = wait(SqliteStorage::open(file(self))).unwrap();
+        sql(self, "CREATE TABLE history (envelope BLOB NOT NULL) STRICT");
+        storage
+    }
+
+    fn insert<'t>(&self, transaction: &'t mut SqliteConnection, envelope: Vec<u8>) -> Companion<'t> {
+        Box::pin(async move {
+            let insert = sqlx::query("INSERT INTO history (envelope) VALUES (?)").bind(envelope);
+            insert.execute(transaction).await?;
+            Ok(())
+        })
+    }
+
+    fn rows(&self) -> Vec<Vec<u8>> {
+        sql(self, "SELECT envelope FROM history ORDER BY rowid")
+    }
+}
+
+impl Database for Schema {
+    type Storage = PostgresStorage;
+
+    fn create() -> Self {
+        Self::new()
+    }
+
+    fn open(&self) -> PostgresStorage {
+        // Says what to do if there is no server.
+        on_tokio(async { postgres::connect().await.close().await.unwrap() });
+        let storage = wait(self.options().open()).unwrap();
+        on_tokio(self.execute("CREATE TABLE $.history (number serial, envelope bytea NOT NULL)"));
+        storage
+    }
+
+    fn insert<'t>(&self, transaction: &'t mut PgConnection, envelope: Vec<u8>) -> Companion<'t> {
+        let insert = format!("INSERT INTO {}.history (envelope) VALUES ($1)", self.name);
+        Box::pin(async move {
+            let insert = sqlx::query(AssertSqlSafe(insert)).bind(envelope);
+            insert.execute(transaction).await?;
+            Ok(())
+        })
+    }
+
+    fn rows(&self) -> Vec<Vec<u8>> {
+        on_tokio(async {
+            let mut connection = postgres::connect().await;
+            let select = self.sql("SELECT envelope FROM $.history ORDER BY number");
+            let rows = sqlx::query_scalar(select).fetch_all(&mut connection).await;
+            connection.close().await.unwrap();
+            rows.unwrap()
+        })
+    }
+}
+
 /// Writes the plaintext into the application's table.
-fn keep<'t>(transaction: &'t mut SqliteConnection, decrypted: &Decrypted) -> Companion<'t> {
-    let Some(Content::Plaintext(plaintext)) = decrypted.as_received().map(|received| &received.content)
-    else {
-        panic!("no plaintext: {decrypted:?}");
-    };
-    let plaintext = plaintext.to_vec();
-    Box::pin(async move {
-        let insert = sqlx::query("INSERT INTO history (envelope) VALUES (?)").bind(plaintext);
-        insert.execute(transaction).await?;
-        Ok(())
-    })
+fn keep<D: Database>(
+    database: &D,
+) -> impl for<'t> FnMut(&'t mut Transaction<D>, &Decrypted) -> Companion<'t> + Send {
+    move |transaction, decrypted| {
+        let Some(Content::Plaintext(plaintext)) = decrypted.as_received().map(|received| &received.content)
+        else {
+            panic!("no plaintext: {decrypted:?}");
+        };
+        database.insert(transaction, plaintext.to_vec())
+    }
 }
 
 /// Writes, and fails then.
-fn fail<'t>(transaction: &'t mut SqliteConnection, decrypted: &Decrypted) -> Companion<'t> {
-    let kept = keep(transaction, decrypted);
-    Box::pin(async move {
-        kept.await?;
-        Err("the application has thought better of it".into())
-    })
+fn fail<D: Database>(
+    database: &D,
+) -> impl for<'t> FnMut(&'t mut Transaction<D>, &Decrypted) -> Companion<'t> + Send {
+    let mut keep = keep(database);
+    move |transaction, decrypted| {
+        let kept = keep(transaction, decrypted);
+        Box::pin(async move {
+            kept.await?;
+            Err("the application has thought better of it".into())
+        })
+    }
 }
 
-/// A device on a file that has a table of the application besides.
-fn juliet(server: &Server, directory: &TempDir) -> Juliet {
-    let storage = wait(SqliteStorage::open(file(directory))).unwrap();
-    let device = open_on(server, "juliet@capulet.lit", "phone", storage);
-    sql(directory, "CREATE TABLE history (envelope BLOB NOT NULL) STRICT");
-    device
+/// A device on a database that has a table of the application besides.
+fn juliet<D: Database>(server: &Server, database: &D) -> Device<D::Storage> {
+    open_on(server, "juliet@capulet.lit", "phone", database.open())
 }
 
 fn file(directory: &TempDir) -> std::path::PathBuf {
@@ -58,12 +141,7 @@ fn file(directory: &TempDir) -> std::path::PathBuf {
 
 /// Runs a statement on a connection of its own; the first column of each row.
 fn sql(directory: &TempDir, statement: &'static str) -> Vec<Vec<u8>> {
-    use sqlx::Connection;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    on_tokio(async {
         let url = format!("sqlite:{}", file(directory).display());
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
         let rows = sqlx::query(statement).fetch_all(&mut connection).await.unwrap();
@@ -72,42 +150,47 @@ fn sql(directory: &TempDir, statement: &'static str) -> Vec<Vec<u8>> {
     })
 }
 
-fn history(directory: &TempDir) -> Vec<String> {
-    let rows = sql(directory, "SELECT envelope FROM history ORDER BY rowid");
-    rows.into_iter()
-        .map(|row| String::from_utf8(row).unwrap())
-        .collect()
+/// For connections beside those of the storage, which have no runtime of their own.
+fn on_tokio<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(future)
 }
 
-/// The messages that have arrived.
-fn arrived(device: &Juliet) -> Vec<IncomingMessage> {
-    let deliveries = std::iter::from_fn(|| device.connection.receive());
-    deliveries
-        .filter_map(|delivery| match delivery {
-            Delivery::Message(message) => Some(message),
-            _ => None,
-        })
-        .collect()
+fn history(database: &impl Database) -> Vec<String> {
+    let rows = database.rows().into_iter();
+    rows.map(|row| String::from_utf8(row).unwrap()).collect()
 }
 
 #[test]
-fn plaintext_is_kept_with_the_step_of_the_ratchet() {
-    let (server, directory) = (Server::new(), TempDir::new().unwrap());
+fn plaintext_is_kept_with_the_step_of_the_ratchet_on_sqlite() {
+    plaintext_is_kept_with_the_step_of_the_ratchet::<TempDir>();
+}
+
+#[test]
+fn plaintext_is_kept_with_the_step_of_the_ratchet_on_postgresql() {
+    plaintext_is_kept_with_the_step_of_the_ratchet::<Schema>();
+}
+
+fn plaintext_is_kept_with_the_step_of_the_ratchet<D: Database>() {
+    let (server, database) = (Server::new(), D::create());
     let (romeo, juliet) = (
         open(&server, "romeo@montague.lit", "phone"),
-        juliet(&server, &directory),
+        juliet(&server, &database),
     );
     for word in ["But,", "soft!", "what", "light"] {
         romeo.send(&[&juliet.jid], word);
     }
     for message in arrived(&juliet) {
-        let decrypted = wait(juliet.client.decrypt_in(message.clone(), keep)).unwrap();
-        assert_eq!(history(&directory).last().cloned(), text(&decrypted));
+        let decrypted = wait(juliet.client.decrypt_in(message.clone(), keep(&database))).unwrap();
+        assert_eq!(history(&database).last().cloned(), text(&decrypted));
         // The key is used up, and nothing is written a second time.
-        let again = wait(juliet.client.decrypt_in(message, keep));
+        let again = wait(juliet.client.decrypt_in(message, keep(&database)));
         assert!(is_repeated(&again), "{again:?}");
     }
-    assert_eq!(history(&directory), ["But,", "soft!", "what", "light"]);
+    assert_eq!(history(&database), ["But,", "soft!", "what", "light"]);
 }
 
 /// That it was read before shows only after another load, and is validated by a commit, which nothing goes along with.
@@ -130,38 +213,47 @@ fn nothing_is_kept_of_a_message_that_is_repeated_between_others() {
     let words = arrived(&juliet);
     for word in [&words[0], &words[2]] {
         assert!(
-            wait(juliet.client.decrypt_in(word.clone(), keep))
+            wait(juliet.client.decrypt_in(word.clone(), keep(&directory)))
                 .unwrap()
                 .received()
                 .is_some()
         );
     }
-    let again = wait(juliet.client.decrypt_in(words[2].clone(), keep));
+    let again = wait(juliet.client.decrypt_in(words[2].clone(), keep(&directory)));
     assert!(is_repeated(&again), "{again:?}");
     assert_eq!(history(&directory), ["But,", "what"]);
 }
 
 #[test]
-fn failure_takes_the_step_of_the_ratchet_back() {
-    let (server, directory) = (Server::new(), TempDir::new().unwrap());
+fn failure_takes_the_step_of_the_ratchet_back_on_sqlite() {
+    failure_takes_the_step_of_the_ratchet_back::<TempDir>();
+}
+
+#[test]
+fn failure_takes_the_step_of_the_ratchet_back_on_postgresql() {
+    failure_takes_the_step_of_the_ratchet_back::<Schema>();
+}
+
+fn failure_takes_the_step_of_the_ratchet_back<D: Database>() {
+    let (server, database) = (Server::new(), D::create());
     let (romeo, juliet) = (
         open(&server, "romeo@montague.lit", "phone"),
-        juliet(&server, &directory),
+        juliet(&server, &database),
     );
     romeo.send(&[&juliet.jid], "But, soft!");
     let [message] = &arrived(&juliet)[..] else {
         panic!("one message")
     };
     for _ in 0..3 {
-        let failed = wait(juliet.client.decrypt_in(message.clone(), fail)).unwrap_err();
+        let failed = wait(juliet.client.decrypt_in(message.clone(), fail(&database))).unwrap_err();
         let Error::Storage(failed) = &failed else {
             panic!("{failed:?}")
         };
         assert_eq!(failed.kind(), ErrorKind::Companion);
-        assert!(history(&directory).is_empty());
+        assert!(history(&database).is_empty());
     }
-    let _ = wait(juliet.client.decrypt_in(message.clone(), keep)).unwrap();
-    assert_eq!(history(&directory), ["But, soft!"]);
+    let _ = wait(juliet.client.decrypt_in(message.clone(), keep(&database))).unwrap();
+    assert_eq!(history(&database), ["But, soft!"]);
 }
 
 /// Each time one await further: the row and the step of the ratchet are both there or neither, and the same call goes on.
@@ -183,11 +275,11 @@ fn dropped_at_any_await() {
             let [message] = &arrived(&juliet)[..] else {
                 panic!("one message")
             };
-            let polled = poll_often(juliet.client.decrypt_in(message.clone(), keep), polls);
+            let polled = poll_often(juliet.client.decrypt_in(message.clone(), keep(&directory)), polls);
             let ended = polled.map(Result::unwrap).is_some();
             if !ended {
                 dropped_at.insert(polls);
-                let decrypted = wait(juliet.client.decrypt_in(message.clone(), keep)).unwrap();
+                let decrypted = wait(juliet.client.decrypt_in(message.clone(), keep(&directory))).unwrap();
                 assert_eq!(text(&decrypted).as_ref(), Some(text_sent));
             }
             assert_eq!(history(&directory), sent);
@@ -216,14 +308,14 @@ fn dropped_and_read_by_another_call() {
             let said = format!("{round} {polls}");
             romeo.send(&[&juliet.jid], &said);
             let message = arrived(&juliet).remove(0);
-            let polled = poll_often(juliet.client.decrypt_in(message.clone(), keep), polls);
+            let polled = poll_often(juliet.client.decrypt_in(message.clone(), keep(&directory)), polls);
             let ended = polled.map(Result::unwrap).is_some();
             let page = wait(juliet.client.decrypt_many(vec![message.clone()])).unwrap();
             let handed_out = text(page[0].as_ref().unwrap()).is_some();
             assert_ne!(history(&directory).contains(&said), handed_out, "{said}");
             outcomes.insert(handed_out);
             // The same call goes on, and does nothing a second time.
-            let _ = wait(juliet.client.decrypt_in(message, keep)).unwrap();
+            let _ = wait(juliet.client.decrypt_in(message, keep(&directory))).unwrap();
             let rows = history(&directory).into_iter().filter(|row| *row == said);
             assert_eq!(rows.count(), usize::from(!handed_out), "{said}");
             if ended {
@@ -251,7 +343,7 @@ fn dropped_without_writes_and_read_with_them() {
             if poll_often(juliet.client.decrypt(message.clone()), polls).is_some() {
                 break;
             }
-            let read = wait(juliet.client.decrypt_in(message, keep)).unwrap();
+            let read = wait(juliet.client.decrypt_in(message, keep(&directory))).unwrap();
             assert_eq!(text(&read), Some(said.clone()));
             rows.insert(history(&directory).contains(&said));
         }
@@ -260,11 +352,20 @@ fn dropped_without_writes_and_read_with_them() {
 }
 
 #[test]
-fn message_is_kept_with_its_keys() {
-    let (server, directory) = (Server::new(), TempDir::new().unwrap());
+fn message_is_kept_with_its_keys_on_sqlite() {
+    message_is_kept_with_its_keys::<TempDir>();
+}
+
+#[test]
+fn message_is_kept_with_its_keys_on_postgresql() {
+    message_is_kept_with_its_keys::<Schema>();
+}
+
+fn message_is_kept_with_its_keys<D: Database>() {
+    let (server, database) = (Server::new(), D::create());
     let (romeo, juliet) = (
         open(&server, "romeo@montague.lit", "phone"),
-        juliet(&server, &directory),
+        juliet(&server, &database),
     );
     let request = |text: &str| {
         EncryptRequest::new(
@@ -285,16 +386,11 @@ fn message_is_kept_with_its_keys() {
                     .iter()
                     .map(|message| message.recipients.len())
                     .sum::<usize>();
-                Box::pin(async move {
-                    let insert = sqlx::query("INSERT INTO history (envelope) VALUES (?)")
-                        .bind(vec![b'0' + data as u8]);
-                    insert.execute(transaction).await?;
-                    Ok(())
-                })
+                database.insert(transaction, vec![b'0' + data as u8])
             }),
     )
     .unwrap();
-    assert_eq!(history(&directory), ["1"]);
+    assert_eq!(history(&database), ["1"]);
     assert_eq!(encrypted.complete().unwrap().encrypted_to.len(), 1);
 }
 

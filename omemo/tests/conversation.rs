@@ -3,8 +3,22 @@
 
 mod common;
 
-use common::{jid, open, open_on, settle};
-use omemo::local::Server;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use common::polling::poll_often;
+use common::{jid, open, open_on, rng, settings, settle};
+use omemo::blocking::wait;
+use omemo::local::{Connection, Server};
+use omemo::{
+    Bundle, Client, Clock, DeleteBundle, DeviceList, DownloadBundle, DownloadDeviceList, IncomingMessage,
+    Network, NetworkError, SendMessage, Timer, Timestamp, UploadBundle, UploadDeviceList,
+};
+use omemo_storage::{Counts, Metered};
 use omemo_storage_memory::MemoryStorage;
 
 #[test]
@@ -61,4 +75,101 @@ fn a_device_goes_on_from_its_storage() {
     assert_eq!(romeo.texts(), ["two"]);
     romeo.send(&[&juliet.jid], "three");
     assert_eq!(juliet.texts(), ["three"]);
+}
+
+/// A connection whose calls are counted.
+struct Counted {
+    connection: Connection,
+    calls: Arc<AtomicU64>,
+}
+
+impl Counted {
+    fn called(&self) -> &Connection {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        &self.connection
+    }
+}
+
+impl Network for Counted {
+    async fn download_bundles(&self, wanted: &[DownloadBundle]) -> Vec<Result<Option<Bundle>, NetworkError>> {
+        self.called().download_bundles(wanted).await
+    }
+
+    async fn upload_bundle(&self, upload: &UploadBundle) -> Result<(), NetworkError> {
+        self.called().upload_bundle(upload).await
+    }
+
+    async fn delete_bundle(&self, deletion: &DeleteBundle) -> Result<(), NetworkError> {
+        self.called().delete_bundle(deletion).await
+    }
+
+    async fn download_device_list(
+        &self,
+        wanted: &DownloadDeviceList,
+    ) -> Result<Option<DeviceList>, NetworkError> {
+        self.called().download_device_list(wanted).await
+    }
+
+    async fn upload_device_list(&self, upload: &UploadDeviceList) -> Result<(), NetworkError> {
+        self.called().upload_device_list(upload).await
+    }
+
+    async fn send_message(&self, message: &SendMessage) -> Result<(), NetworkError> {
+        self.called().send_message(message).await
+    }
+}
+
+/// A clock that is moved by hand.
+struct Hands(Arc<AtomicU64>);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A timer that never rings.
+struct Silent;
+
+impl Timer for Silent {
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// A device that has maintained itself, and owes its bundle and an answer, stands still with its last clone: whatever becomes
+/// due later, nobody calls storage or network, and nobody holds them.
+#[test]
+fn nothing_runs_on_once_a_client_was_dropped() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let own = jid("juliet@capulet.lit");
+    let storage = Arc::new(Metered::new(MemoryStorage::new()));
+    let [calls, time] = [0, 1_800_000_000].map(|number| Arc::new(AtomicU64::new(number)));
+    let network = Counted {
+        connection: server.connect(&own, "phone"),
+        calls: Arc::clone(&calls),
+    };
+    let builder = Client::builder(settings(own.clone()), Arc::clone(&storage), network)
+        .clock(Hands(Arc::clone(&time)))
+        .timer(Silent)
+        .rng(rng(&own, "phone"));
+    let client = wait(builder.catch_up(false).open()).unwrap();
+    let message = romeo.encrypt(&[&own], "hello").unwrap().messages.remove(0);
+    let sender = romeo.jid.clone();
+
+    let clone = client.clone();
+    assert!(poll_often(clone.run(Silent), 1).is_none());
+    let decrypted = wait(client.decrypt(IncomingMessage { sender, message })).unwrap();
+    assert!(decrypted.as_received().unwrap().flush_wanted);
+    assert!(storage.take().commits > 0 && calls.swap(0, Ordering::Relaxed) > 0);
+    drop((client, clone));
+
+    time.fetch_add(30 * 86_400, Ordering::Relaxed);
+    thread::sleep(Duration::from_millis(20));
+    assert_eq!(storage.take(), Counts::default());
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+    // Storage, connection and clock are the test's alone again.
+    assert_eq!(Arc::strong_count(&storage), 1);
+    assert_eq!([&calls, &time].map(Arc::strong_count), [1, 1]);
 }

@@ -5,16 +5,47 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Device, is_repeated, jid, open_with, settle, text};
+use common::{Device, is_repeated, jid, open_with, settle, text, texts};
+use omemo::blocking::wait;
 use omemo::local::{Delivery, Server};
-use omemo::{BareJid, DeviceAddress, IncomingMessage, Settings};
+use omemo::{
+    BareJid, DeviceAddress, EncryptRequest, IncomingMessage, Legacy, Namespace, Omemo2, Outgoing, Protocol,
+    Settings,
+};
 use omemo_storage::{AccountId, Counts, Metered, Storage};
 use omemo_storage_memory::MemoryStorage;
+
+const BOTH: [Namespace; 2] = [Namespace::OMEMO_2, Namespace::LEGACY];
 
 /// A device with every protocol loaded, as by default.
 fn open(server: &Server, of: &str, name: &str) -> Device {
     let storage = Arc::new(Metered::new(MemoryStorage::new()));
     open_with(server, Settings::new(jid(of)), name, storage)
+}
+
+/// A device that speaks one protocol alone.
+fn open_speaking(server: &Server, of: &str, protocol: Arc<dyn Protocol>) -> Device {
+    let settings = Settings {
+        protocols: vec![protocol],
+        ..Settings::new(jid(of))
+    };
+    let storage = Arc::new(Metered::new(MemoryStorage::new()));
+    open_with(server, settings, "phone", storage)
+}
+
+/// Sends a text in these protocols: to each device in the first of them that it speaks.
+fn send_in(namespaces: &[Namespace], from: &Device, to: &[&BareJid], text: &str) -> Outgoing {
+    let to: Vec<BareJid> = to.iter().map(|jid| (*jid).clone()).collect();
+    let mut request = EncryptRequest::new(to.clone(), Namespace::OMEMO_2, Vec::new());
+    let plaintexts = namespaces.iter();
+    request.plaintexts = plaintexts
+        .map(|namespace| (namespace.clone(), text.as_bytes().to_vec().into()))
+        .collect();
+    let outgoing = wait(from.client.encrypt(request)).unwrap().complete().unwrap();
+    for message in &outgoing.messages {
+        from.connection.send(&to, message);
+    }
+    outgoing
 }
 
 fn loads_and_commits(counts: Counts) -> (u64, u64) {
@@ -23,11 +54,17 @@ fn loads_and_commits(counts: Counts) -> (u64, u64) {
 
 /// Two devices that have exchanged messages both ways.
 fn acquainted(server: &Server) -> (Device, Device) {
+    acquainted_in(server, &Namespace::OMEMO_2)
+}
+
+/// The same, in one of the protocols that they speak.
+fn acquainted_in(server: &Server, namespace: &Namespace) -> (Device, Device) {
     let romeo = open(server, "romeo@montague.lit", "phone");
     let juliet = open(server, "juliet@capulet.lit", "phone");
-    romeo.send(&[&juliet.jid], "first");
+    let only = std::slice::from_ref(namespace);
+    send_in(only, &romeo, &[&juliet.jid], "first");
     settle(&[&romeo, &juliet]);
-    juliet.send(&[&romeo.jid], "second");
+    send_in(only, &juliet, &[&romeo.jid], "second");
     settle(&[&romeo, &juliet]);
     romeo.counts();
     juliet.counts();
@@ -62,6 +99,38 @@ fn encrypting_in_order_is_one_load_and_one_commit_to_any_number_of_devices() {
             counts.bytes_written <= bytes_a_device * count as u64,
             "{counts:?}"
         );
+    }
+}
+
+#[test]
+fn encrypting_in_both_protocols_at_once_is_one_load_and_one_commit() {
+    let server = Server::new();
+    let romeo = open(&server, "romeo@montague.lit", "phone");
+    let speaks = |n: usize| -> Arc<dyn Protocol> {
+        match n % 2 {
+            0 => Arc::new(Omemo2),
+            _ => Arc::new(Legacy),
+        }
+    };
+    let contacts: Vec<Device> = (0..100)
+        .map(|n| open_speaking(&server, &format!("contact{n}@capulet.lit"), speaks(n)))
+        .collect();
+    let to: Vec<&BareJid> = contacts.iter().map(|contact| &contact.jid).collect();
+    romeo.counts();
+    for text in ["first", "second"] {
+        let encrypted = send_in(&BOTH, &romeo, &to, text);
+        let written: Vec<_> = encrypted
+            .messages
+            .iter()
+            .map(|message| (message.namespace.clone(), message.key_elements()))
+            .collect();
+        assert_eq!(written, BOTH.map(|namespace| (namespace, 50)));
+        let counts = romeo.counts();
+        assert_eq!(loads_and_commits(counts), (1, 1), "{text}");
+        if text == "second" {
+            assert_eq!(counts.records_written, 100);
+            assert!(counts.bytes_written <= 100 * 512, "{counts:?}");
+        }
     }
 }
 
@@ -160,28 +229,28 @@ fn a_thousand_skipped_keys_burden_no_message_in_order() {
     }
 }
 
-fn has_archive(device: &Device) -> bool {
+fn has_archive(device: &Device, namespace: &Namespace) -> bool {
     let account = AccountId::new(device.jid.as_str()).unwrap();
-    let records = omemo::blocking::wait(device.client.storage().records(&account, None, 1_000)).unwrap();
+    let records = wait(device.client.storage().records(&account, None, 1_000)).unwrap();
     let mut names = records.entries.iter().map(|entry| entry.key.item.as_str());
-    names.any(|name| name.starts_with("archive/"))
+    names.any(|name| name.starts_with(&format!("archive/{namespace}/")))
 }
 
 /// What is written in order costs both sides what it costs without an archive, in a chain that goes on and in a new one.
-fn an_archive_burdens_neither(one: &Device, other: &Device) {
-    assert!(has_archive(one) && has_archive(other));
+fn an_archive_burdens_neither(namespace: &Namespace, one: &Device, other: &Device) {
+    assert!(has_archive(one, namespace) && has_archive(other, namespace));
     for (from, to) in [(one, other), (other, one), (one, other)] {
         for text in ["a new chain", "the same chain"] {
             from.counts();
-            from.send(&[&to.jid], text);
+            send_in(std::slice::from_ref(namespace), from, &[&to.jid], text);
             let sent = from.counts();
             to.counts();
             let decrypted = to.decrypt(next_message(to)).unwrap();
             assert_eq!(common::text(&decrypted).unwrap(), text);
             for counts in [sent, to.counts()] {
-                assert_eq!(loads_and_commits(counts), (1, 1), "{text}");
-                assert_eq!(counts.records_written, 1, "{text}");
-                assert!(counts.bytes_written <= 512, "{text}: {counts:?}");
+                assert_eq!(loads_and_commits(counts), (1, 1), "{namespace}: {text}");
+                assert_eq!(counts.records_written, 1, "{namespace}: {text}");
+                assert!(counts.bytes_written <= 512, "{namespace}: {text}: {counts:?}");
             }
         }
     }
@@ -189,50 +258,87 @@ fn an_archive_burdens_neither(one: &Device, other: &Device) {
 
 #[test]
 fn sessions_that_were_replaced_burden_no_message_in_order() {
-    let server = Server::new();
-    let (romeo, juliet) = acquainted(&server);
-    for _ in 0..3 {
-        let address = DeviceAddress {
-            jid: juliet.jid.clone(),
-            device: juliet.client.device(),
-        };
-        let replaced = omemo::blocking::wait(romeo.client.replace_sessions(address)).unwrap();
-        assert!(replaced.values().all(Result::is_ok), "{replaced:?}");
-        settle(&[&romeo, &juliet]);
+    for namespace in BOTH {
+        let server = Server::new();
+        let (romeo, juliet) = acquainted_in(&server, &namespace);
+        for _ in 0..3 {
+            let address = DeviceAddress {
+                jid: juliet.jid.clone(),
+                device: juliet.client.device(),
+            };
+            let replaced = wait(romeo.client.replace_sessions(address)).unwrap();
+            assert!(replaced.keys().eq([&namespace]), "{replaced:?}");
+            assert!(replaced.values().all(Result::is_ok), "{replaced:?}");
+            settle(&[&romeo, &juliet]);
+        }
+        an_archive_burdens_neither(&namespace, &romeo, &juliet);
     }
-    an_archive_burdens_neither(&romeo, &juliet);
 }
 
 #[test]
 fn sessions_that_both_sides_have_opened_burden_no_message_in_order() {
-    let server = Server::new();
-    let romeo = open(&server, "romeo@montague.lit", "phone");
-    let juliet = open(&server, "juliet@capulet.lit", "phone");
-    romeo.send(&[&juliet.jid], "at once");
-    juliet.send(&[&romeo.jid], "at once");
-    settle(&[&romeo, &juliet]);
-    an_archive_burdens_neither(&romeo, &juliet);
+    for namespace in BOTH {
+        let server = Server::new();
+        let romeo = open(&server, "romeo@montague.lit", "phone");
+        let juliet = open(&server, "juliet@capulet.lit", "phone");
+        let only = std::slice::from_ref(&namespace);
+        send_in(only, &romeo, &[&juliet.jid], "at once");
+        send_in(only, &juliet, &[&romeo.jid], "at once");
+        settle(&[&romeo, &juliet]);
+        an_archive_burdens_neither(&namespace, &romeo, &juliet);
+    }
 }
 
 #[test]
 fn a_message_in_an_archived_session_is_two_loads_and_one_commit() {
+    for namespace in BOTH {
+        let server = Server::new();
+        let (romeo, juliet) = acquainted_in(&server, &namespace);
+        let only = std::slice::from_ref(&namespace);
+        send_in(only, &romeo, &[&juliet.jid], "in order");
+        send_in(only, &romeo, &[&juliet.jid], "in order again");
+        let late = [next_message(&juliet), next_message(&juliet)];
+        let address = DeviceAddress {
+            jid: romeo.jid.clone(),
+            device: romeo.client.device(),
+        };
+        wait(juliet.client.replace_sessions(address)).unwrap();
+        // The archived session becomes the live one, and that the archived one; then the message is in order.
+        for (message, costs) in late.into_iter().zip([(2, 1, 2), (1, 1, 1)]) {
+            juliet.counts();
+            let _ = juliet.decrypt(message).unwrap();
+            let counts = juliet.counts();
+            let counted = (counts.loads, counts.commits, counts.records_written);
+            assert_eq!(counted, costs, "{namespace}");
+        }
+    }
+}
+
+/// Messages in order, and key exchanges of people whose device lists were never seen.
+#[test]
+fn a_page_in_both_protocols_is_one_load_and_one_commit() {
     let server = Server::new();
     let (romeo, juliet) = acquainted(&server);
-    romeo.send(&[&juliet.jid], "in order");
-    romeo.send(&[&juliet.jid], "in order again");
-    let late = [next_message(&juliet), next_message(&juliet)];
-    let address = DeviceAddress {
-        jid: romeo.jid.clone(),
-        device: romeo.client.device(),
-    };
-    omemo::blocking::wait(juliet.client.replace_sessions(address)).unwrap();
-    // The archived session becomes the live one, and that the archived one; then the message is in order.
-    for (message, costs) in late.into_iter().zip([(2, 1, 2), (1, 1, 1)]) {
-        juliet.counts();
-        let _ = juliet.decrypt(message).unwrap();
-        let counts = juliet.counts();
-        assert_eq!((counts.loads, counts.commits, counts.records_written), costs);
+    // Some may have chosen the same pre key.
+    let catch_up = wait(juliet.client.begin_catch_up()).unwrap();
+    for (n, namespace) in BOTH.iter().cycle().take(6).enumerate() {
+        let only = std::slice::from_ref(namespace);
+        send_in(only, &romeo, &[&juliet.jid], "from a friend");
+        let stranger = open(&server, &format!("stranger{n}@verona.lit"), "phone");
+        send_in(only, &stranger, &[&juliet.jid], "from a stranger");
     }
+    let page: Vec<_> = (0..12).map(|_| next_message(&juliet)).collect();
+    for namespace in &BOTH {
+        let of_it = page
+            .iter()
+            .filter(|message| message.message.namespace == *namespace);
+        assert_eq!(of_it.count(), 6);
+    }
+    juliet.counts();
+    let outcomes = wait(juliet.client.decrypt_many(page)).unwrap();
+    assert_eq!(loads_and_commits(juliet.counts()), (1, 1));
+    assert_eq!(texts(&outcomes), ["from a friend", "from a stranger"].repeat(6));
+    wait(juliet.client.end_catch_up(&catch_up)).unwrap();
 }
 
 #[test]
@@ -278,7 +384,7 @@ fn a_device_list_that_says_nothing_new_writes_nothing() {
             .client
             .update_device_list(omemo::Namespace::OMEMO_2, juliet.jid.clone(), list.clone())
     };
-    omemo::blocking::wait(update()).unwrap();
+    wait(update()).unwrap();
     let counts = romeo.counts();
     assert_eq!((counts.loads, counts.commits), (1, 0));
 }

@@ -3,15 +3,18 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use common::{Device, jid, open, open_with, settle, text};
+use common::{Device, arrived, jid, open, open_with, records, settle, text};
 use omemo::blocking::wait;
+use omemo::keys::PublicKey;
 use omemo::local::{Connection, Delivery, Server};
 use omemo::trust::{FirstUse, Manual, Trust, TrustDecision, TrustLevel, TrustPolicy};
 use omemo::{
-    Answer, AskTrust, BundleFailure, Client, DecryptFailure, Decrypted, DeviceInformation, EncryptFailure,
-    EncryptRequest, Error, IncomingMessage, Namespace, PartlyEncrypted, Settings, SkipReason, TrustPrompt,
+    Answer, AskTrust, BareJid, BundleFailure, Client, DecryptFailure, Decrypted, DeviceInformation,
+    EncryptFailure, EncryptRequest, Error, IncomingMessage, Namespace, PartlyEncrypted, Settings, SkipReason,
+    TrustPrompt,
 };
 use omemo_storage_memory::MemoryStorage;
 use omemo_verify::{Finding, VerificationUri, compare};
@@ -220,14 +223,22 @@ fn deciding(
     level: TrustLevel,
 ) -> (Client<MemoryStorage, Connection>, Arc<Mutex<Vec<AskTrust>>>) {
     let questions = Arc::default();
-    let connection = server.connect(&jid("romeo@montague.lit"), "phone");
-    let client = Client::builder(
-        settings("romeo@montague.lit", Manual),
-        MemoryStorage::new(),
+    let romeo = asking(server, Decides(level, Arc::clone(&questions)));
+    (romeo.client, questions)
+}
+
+/// Romeo, who trusts nobody before he was asked.
+fn asking(server: &Server, prompt: impl TrustPrompt + 'static) -> Device<MemoryStorage> {
+    let romeo = settings("romeo@montague.lit", Manual);
+    let jid = romeo.jid.clone();
+    let connection = server.connect(&jid, "phone");
+    let builder = Client::builder(romeo, MemoryStorage::new(), connection.clone()).prompt(prompt);
+    let client = wait(builder.catch_up(false).open()).unwrap();
+    Device {
+        jid,
+        client,
         connection,
-    )
-    .prompt(Decides(level, Arc::clone(&questions)));
-    (wait(client.catch_up(false).open()).unwrap(), questions)
+    }
 }
 
 #[test]
@@ -279,9 +290,107 @@ fn levels_the_policy_does_not_know_are_refused() {
     let juliet = open(&server, JULIET, "phone");
     romeo.send(&[&juliet.jid], "hello");
     let key = devices_of(&romeo, JULIET)[0].identity_key.unwrap();
-    let level = TrustLevel::new("sworn by the moon").unwrap();
-    let error = wait(romeo.client.set_trust(jid(JULIET), key, level)).unwrap_err();
-    assert!(matches!(error, Error::UnknownTrustLevel(_)), "{error}");
+    let before = records(&romeo);
+    let error = wait(romeo.client.set_trust(jid(JULIET), key, sworn())).unwrap_err();
+    assert!(is_unknown(&error), "{error}");
+    assert_eq!(records(&romeo), before);
+}
+
+const SWORN: &str = "sworn by the moon";
+
+/// A level that the usual policies do not know.
+fn sworn() -> TrustLevel {
+    TrustLevel::new(SWORN).unwrap()
+}
+
+fn is_unknown(error: &Error) -> bool {
+    matches!(error, Error::UnknownTrustLevel(level) if level == SWORN)
+}
+
+/// A policy of the application's own, which gives such a level.
+#[derive(Debug)]
+struct Swearing;
+
+impl TrustPolicy for Swearing {
+    fn meaning(&self, level: &TrustLevel) -> Option<Trust> {
+        match level.as_str() {
+            SWORN => Some(Trust::Trusted),
+            _ => Manual.meaning(level),
+        }
+    }
+
+    fn first_use(&self, _: &BareJid, _: &BTreeMap<PublicKey, TrustLevel>) -> Option<TrustLevel> {
+        Some(sworn())
+    }
+}
+
+/// An application that is downgraded must neither write to whom it does not know to trust, nor lose what they write.
+#[test]
+fn a_level_of_another_policy_stops_messages_both_ways_and_none_is_lost() {
+    let server = Server::new();
+    let storage = MemoryStorage::new();
+    let open_romeo = |settings| open_with(&server, settings, "phone", storage.clone());
+    let juliet = open(&server, JULIET, "phone");
+    let romeo = open_romeo(settings("romeo@montague.lit", Swearing));
+    romeo.send(&[&juliet.jid], "by yonder moon I swear");
+    assert_eq!(juliet.texts(), ["by yonder moon I swear"]);
+    assert!(romeo.texts().is_empty());
+    assert_eq!(devices_of(&romeo, JULIET)[0].level, Some(sworn()));
+    drop(romeo);
+
+    let romeo = open_romeo(settings("romeo@montague.lit", Manual));
+    juliet.send(&[&romeo.jid], "swear not by the moon");
+    let message = arrived(&romeo).remove(0);
+    let before = records(&romeo);
+    for _ in 0..2 {
+        let error = romeo.encrypt(&[&juliet.jid], "I swear").unwrap_err();
+        assert!(is_unknown(&error), "{error}");
+        let error = romeo.decrypt(message.clone()).unwrap_err();
+        assert!(is_unknown(&error), "{error}");
+    }
+    assert_eq!(records(&romeo), before);
+    drop(romeo);
+
+    let romeo = open_romeo(settings("romeo@montague.lit", Swearing));
+    let decrypted = romeo.decrypt(message).unwrap();
+    assert!(matches!(decrypted, Decrypted::Trusted(_)), "{decrypted:?}");
+    assert_eq!(text(&decrypted).unwrap(), "swear not by the moon");
+    romeo.send(&[&juliet.jid], "what shall I swear by?");
+    assert_eq!(juliet.texts(), ["what shall I swear by?"]);
+}
+
+/// Trusts every key it is asked about, the last at a level that the policy does not know.
+struct Swears;
+
+impl TrustPrompt for Swears {
+    fn ask<'a>(&'a self, question: &'a AskTrust) -> Answer<'a> {
+        let trusted = question.undecided.iter().map(|key| TrustDecision {
+            jid: key.jid.clone(),
+            identity_key: key.identity_key,
+            level: TrustLevel::TRUSTED,
+        });
+        let mut decisions: Vec<_> = trusted.collect();
+        decisions.last_mut().unwrap().level = sworn();
+        Box::pin(std::future::ready(Ok(decisions)))
+    }
+}
+
+#[test]
+fn an_answer_with_a_level_that_the_policy_does_not_know_records_nothing() {
+    let server = Server::new();
+    let juliet = open(&server, JULIET, "phone");
+    let nurse = open(&server, "nurse@capulet.lit", "phone");
+    let romeo = asking(&server, Swears);
+    let before = records(&romeo);
+    let error = romeo
+        .encrypt(&[&juliet.jid, &nurse.jid], "it is the east")
+        .unwrap_err();
+    assert!(is_unknown(&error), "{error}");
+    assert_eq!(records(&romeo), before);
+    for of in [JULIET, "nurse@capulet.lit"] {
+        let device = &devices_of(&romeo, of)[0];
+        assert_eq!((device.trust, device.level.as_ref()), (Trust::Undecided, None));
+    }
 }
 
 /// What an eavesdropper made of a message on its way.

@@ -40,13 +40,14 @@ pub(crate) fn run(options: &Options) -> Result<Vec<String>, Failure> {
 }
 
 fn measure<Server: Fillable>(template: &Template, options: &Options) -> Result<Vec<String>, Failure> {
-    let fewest = options.accounts.iter().min().copied().unwrap_or(1);
+    let numbers = options.accounts(Server::NAME);
+    let fewest = numbers.iter().min().copied().unwrap_or(1);
     let bare = Filled::<_, Server>::new(template, fewest, false)?;
     let bare_bytes = bare.bytes as f64 / fewest as f64;
     drop(bare);
 
     let mut storages = Vec::new();
-    for accounts in options.accounts.iter().copied() {
+    for accounts in numbers.iter().copied() {
         let filled = Filled::<_, Server>::new(template, accounts, true)?;
         sizes(&filled, bare_bytes).print(options.json);
         storages.push(filled);

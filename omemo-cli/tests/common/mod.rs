@@ -20,8 +20,14 @@ pub struct Run {
 }
 
 pub fn omemo(arguments: &[&str]) -> Run {
+    omemo_with(arguments, &[])
+}
+
+/// A run that has these variables in its environment.
+pub fn omemo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Run {
     let output = Command::new(env!("CARGO_BIN_EXE_omemo"))
         .args(arguments)
+        .envs(environment.iter().copied())
         .output()
         .unwrap();
     Run {
@@ -36,6 +42,17 @@ pub fn good(arguments: &[&str]) -> String {
     let run = omemo(arguments);
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
     run.out
+}
+
+/// A run that must fail, and say in one line why.
+pub fn failing(arguments: &[&str], code: i32, says: &str) -> Run {
+    let run = omemo(arguments);
+    assert_eq!((run.code, run.err.lines().count()), (code, 1), "{run:?}");
+    assert!(
+        run.err.starts_with("omemo: ") && run.err.contains(says),
+        "{run:?}"
+    );
+    run
 }
 
 pub fn demo_in(directory: &Path) -> String {

@@ -10,7 +10,8 @@
 //! First each process opens its share of the accounts, in pairs that get to know each other. Then they serve: a task takes
 //! any pair, has the one write and the other read, and goes on to the next. Halfway every process hands over to a new one:
 //! it is told to stop, ends what it has in hand, and reports. Nothing is agreed on between processes, since every
-//! commit states what it relied on. At the end as many messages must have been read as were written.
+//! commit states what it relied on. At the end as many messages must have been read as were written, and the metrics must have
+//! counted them.
 //!
 //! `worker` is what a process does, `metrics` what it counts of what the library tells by `tracing`.
 
@@ -83,11 +84,13 @@ fn supervise(options: &Options) -> Result<(), Failure> {
         reports.push(process.end()?);
     }
 
-    let (mut written, mut read) = (0, 0);
+    let (mut written, mut read, mut encrypted) = (0, 0, 0);
     for report in &reports {
         print!("{report}");
         written += number(report, "written")?;
         read += number(report, "read")?;
+        // A process that wrote nothing has no such operation to report.
+        encrypted += number(report, "encrypt").unwrap_or_default();
     }
     let rate = read as f64 / options.seconds as f64;
     println!(
@@ -96,6 +99,10 @@ fn supervise(options: &Options) -> Result<(), Failure> {
     );
     if written != read || read == 0 {
         return Err(format!("{written} messages were written and {read} read").into());
+    }
+    // Each message is one operation at least.
+    if encrypted < written {
+        return Err(format!("{written} messages were written, of which the metrics have {encrypted}").into());
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a session manager does beside sending and receiving.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod at_once;
 mod catch_up;
 mod clock;
 mod consistency;

@@ -1,5 +1,9 @@
 //! Which protocol a device is written to in, and what is known of it.
 
+use omemo::TakenOver;
+use omemo::keys::IdentityKeyPair;
+use omemo::transfer::{ImportedAccount, ImportedProtocol};
+
 use super::*;
 
 #[test]
@@ -110,4 +114,59 @@ fn what_is_known_of_a_device_is_merged() {
 fn identity_of(server: &Server, device: &Device) -> IdentityKey {
     let bundle = server.bundle(&device.jid, &LEGACY, device.client.device());
     bundle.unwrap().identity_key
+}
+
+/// A device with an id that no device should have: one is never drawn, but may be taken over from another implementation.
+fn with_id(server: &Server, of: &str, id: u32) -> Device {
+    let own = jid(of);
+    let connection = server.connect(&own, "phone");
+    let account = ImportedAccount {
+        identity: IdentityKeyPair::from_seed([of.as_bytes()[0]; 32]),
+        device: DeviceId::new(id),
+        label: None,
+        protocols: [OMEMO_2, LEGACY]
+            .map(|namespace| (namespace, ImportedProtocol::default()))
+            .into(),
+        contacts: BTreeMap::new(),
+    };
+    let builder = Client::builder(Settings::new(own.clone()), storage(), connection.clone());
+    let TakenOver { client, opened, .. } = wait(builder.rng(rng(&own, "phone")).import(account)).unwrap();
+    opened.unwrap();
+    for namespace in [OMEMO_2, LEGACY] {
+        let change = wait(client.refresh_device_list(namespace, own.clone())).unwrap();
+        assert!(change.republish, "it is on no list yet");
+    }
+    let device = Device {
+        jid: own,
+        client,
+        connection,
+    };
+    let flushed = device.flush();
+    assert_eq!((flushed.sent.len(), flushed.failed.len()), (4, 0), "{flushed:?}");
+    device
+}
+
+#[test]
+fn wire_note_23_devices_with_ids_out_of_bounds_talk_both_ways() {
+    let server = Server::new();
+    let mut romeo = with_id(&server, ROMEO, 0);
+    let juliet = with_id(&server, JULIET, 3_000_000_000);
+    settle(&[&romeo, &juliet]);
+    for namespace in [OMEMO_2, LEGACY, OMEMO_2, LEGACY] {
+        let only = std::slice::from_ref(&namespace);
+        for (from, to) in [(&romeo, &juliet), (&juliet, &romeo)] {
+            let outgoing = send(from, &[to.jid.as_str()], only);
+            let keys = &outgoing.messages[0].recipients[0].keys;
+            assert_eq!((keys.len(), keys[0].device), (1, to.client.device()));
+            assert_eq!(texts(to), [namespace.as_str()]);
+            settle(&[&romeo, &juliet]);
+        }
+        // The id is taken from what is stored, zero too.
+        let storage = Arc::clone(romeo.client.storage());
+        romeo = reopen(&server, ROMEO, "phone", &[OMEMO_2, LEGACY], storage);
+        assert_eq!(romeo.client.device(), DeviceId::new(0));
+    }
+    assert_eq!(juliet.client.device(), DeviceId::new(3_000_000_000));
+    let devices = devices_of(&romeo, JULIET);
+    assert_eq!((devices.len(), devices[0].device), (1, juliet.client.device()));
 }
