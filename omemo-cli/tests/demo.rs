@@ -173,7 +173,7 @@ fn two_runs_differ_in_chance_alone() {
 fn the_server_sees_messages_key_exchanges_bundles_and_lists_of_each_scene() {
     let out = good(&["demo"]);
     let seen: Vec<Vec<_>> = out
-        .split(" saw ")
+        .split(" saw  ")
         .skip(1)
         .map(|scene| {
             let rows = scene.lines().take_while(|row| !row.is_empty());

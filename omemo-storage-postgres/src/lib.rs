@@ -79,6 +79,8 @@ use crate::connections::Connections;
 use crate::runtime::within;
 
 pub use crate::options::PostgresOptions;
+/// The version that the transactions of an application and of the storage are of.
+pub use sqlx;
 
 /// A storage in a PostgreSQL database. Cloning shares its connections.
 #[derive(Clone)]

@@ -95,6 +95,8 @@ use crate::options::{Durability, prepare};
 use crate::runtime::within;
 
 pub use crate::options::SqliteOptions;
+/// The version that the transactions of an application and of the storage are of.
+pub use sqlx;
 
 /// A storage in an SQLite database. Cloning shares its connections.
 #[derive(Clone)]

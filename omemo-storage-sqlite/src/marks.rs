@@ -193,7 +193,8 @@ impl Strange {
         let message = format!(
             "{why}. Its sessions and pre keys would be used twice: `omemo accept-copy sqlite:{database}` drops them and \
              accepts it. If it was moved as a whole, and nothing has used the original since, accept it as it is, by \
-             `--moved` there, or by `accept_copy` in a program"
+             `--moved` there, or by `SqliteOptions::accept_copy` in a program; of any other copy `Builder::accept_copy` must \
+             drop them besides"
         );
         StorageError::new(ErrorKind::Copy, message)
     }

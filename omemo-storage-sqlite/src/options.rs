@@ -141,8 +141,8 @@ impl SqliteOptions {
     /// otherwise; from then on it is the one that was last in use.
     ///
     /// If it may be an old copy, or if a copy of it is still in use elsewhere, its sessions and pre keys must be dropped
-    /// before anything else is done: who goes on with them uses message keys twice, and cannot read what others have sent
-    /// since.
+    /// before anything else is done, which this does not do: `accept_copy` of the client's builder does, and both are needed
+    /// then. Who goes on with them uses message keys twice, and cannot read what others have sent since.
     #[must_use]
     pub fn accept_copy(mut self) -> Self {
         self.accepts_copy = true;
@@ -178,24 +178,32 @@ impl SqliteOptions {
         Ok(SqliteStorage::new(pool, Some(connection), marks))
     }
 
-    /// Where nothing can be written, SQLite can neither create a database nor the files beside it, and says no more than that
-    /// something cannot be opened.
+    /// SQLite says no more than that something cannot be opened, the database or one of the files beside it. What the system
+    /// says of the path tells why, and most of that no waiting mends.
     fn explain_place(&self, failed: StorageError) -> StorageError {
         if !is_unopenable(&failed) {
             return failed;
         }
-        let mut options = OpenOptions::new();
-        let opened = options
-            .append(true)
-            .create(self.creates)
-            .open(self.connect.get_filename());
-        match opened.map_err(|why| why.kind()) {
-            Err(io::ErrorKind::ReadOnlyFilesystem) => {
-                let message = "the database is on a read-only file system";
-                StorageError::new(ErrorKind::Misconfigured, message).with_source(failed)
-            }
-            _ => failed,
+        let path = self.connect.get_filename();
+        if path.to_str().is_some_and(|path| path.contains("://")) {
+            // Not named: the URL of a server has a password.
+            let message = "that is the URL of another storage than SQLite";
+            return StorageError::new(ErrorKind::Misconfigured, message).with_source(failed);
         }
+        let mut options = OpenOptions::new();
+        let Err(why) = options.append(true).create(self.creates).open(path) else {
+            return failed;
+        };
+        let path = path.display();
+        let message = match why.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => format!("{path} is on a read-only file system"),
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::PermissionDenied => format!("{path} cannot be opened: {why}"),
+            _ => return failed,
+        };
+        StorageError::new(ErrorKind::Misconfigured, message).with_source(failed)
     }
 
     /// Where two would wait for each other, as when both switch the journal mode of a new database, SQLite refuses one of

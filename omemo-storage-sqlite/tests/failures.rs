@@ -168,12 +168,25 @@ async fn file_that_cannot_be_opened() {
         directory.path().join("missing/omemo.db"),
         directory.path().to_owned(),
     ] {
+        let named = format!("{} cannot be opened: ", path.display());
         let error = SqliteStorage::open(path).await.unwrap_err();
-        assert_error(&error, ErrorKind::Unavailable, "cannot be opened");
+        assert_error(&error, ErrorKind::Misconfigured, &named);
     }
-    let missing = format!("sqlite:{}/omemo.db?mode=rw", directory.path().display());
-    let error = SqliteStorage::open(missing).await.unwrap_err();
-    assert_error(&error, ErrorKind::Unavailable, "cannot be opened");
+    let missing = format!("{}/omemo.db", directory.path().display());
+    let error = SqliteStorage::open(format!("sqlite:{missing}?mode=rw"))
+        .await
+        .unwrap_err();
+    let named = format!("{missing} cannot be opened: ");
+    assert_error(&error, ErrorKind::Misconfigured, &named);
+}
+
+/// Its password must not be shown.
+#[tokio::test]
+async fn url_of_another_storage() {
+    let url = "postgres://romeo:secret@localhost/omemo";
+    let error = SqliteStorage::open(url).await.unwrap_err();
+    assert_error(&error, ErrorKind::Misconfigured, "URL of another storage");
+    assert!(!format!("{error} {error:?}").contains("secret"));
 }
 
 #[tokio::test]

@@ -378,12 +378,15 @@ impl<S: Transactional, N: Network> Client<S, N> {
     /// let _ = client
     ///     .decrypt_in(message, |transaction, decrypted| {
     ///         let envelope = match decrypted.as_received() {
-    ///             Some(Received { content: Content::Plaintext(plaintext), .. }) => plaintext.to_vec(),
-    ///             _ => Vec::new(),
+    ///             Some(Received { content: Content::Plaintext(plaintext), .. }) => Some(plaintext.to_vec()),
+    ///             // An empty message has nothing to show.
+    ///             _ => None,
     ///         };
     ///         Box::pin(async move {
-    ///             let insert = sqlx::query("INSERT INTO history (envelope) VALUES (?)").bind(envelope);
-    ///             insert.execute(transaction).await?;
+    ///             if let Some(envelope) = envelope {
+    ///                 let insert = sqlx::query("INSERT INTO history (envelope) VALUES (?)").bind(envelope);
+    ///                 insert.execute(transaction).await?;
+    ///             }
     ///             Ok(())
     ///         })
     ///     })

@@ -45,8 +45,8 @@ pub(crate) struct Driver<S, N> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timer: Option<Arc<dyn Timer>>,
     pub(crate) rng: Mutex<Box<dyn CryptoRng + Send>>,
-    /// Held by an operation from its load to its commit, so that those of one process do not conflict; never while one
-    /// waits for the network or for a person.
+    /// Held by an operation from its load to its commit, so that those of one client and its clones do not conflict; never while
+    /// one waits for the network or for a person.
     pub(crate) turn: async_lock::Mutex<()>,
     /// How many conflicts the last operation had that ended. Who has won against others lets them go first.
     pub(crate) contended: AtomicU32,

@@ -60,8 +60,8 @@ pub use omemo_sansio::engine::{
     AskTrust, DeleteBundle, DownloadBundle, DownloadDeviceList, SendMessage, UploadBundle, UploadDeviceList,
 };
 pub use omemo_sansio::keys::{self, IdentityKey};
-pub use omemo_sansio::protocol::{KeyMaterial, Legacy, Omemo2, Protocol};
-pub use omemo_sansio::ratchet::SkipLimits;
+pub use omemo_sansio::protocol::{KeyMaterial, Legacy, Omemo2, PayloadError, Protocol, WireError};
+pub use omemo_sansio::ratchet::{DecryptError, EncryptError, KeyExchangeError, SkipLimits};
 pub use omemo_sansio::transfer;
 pub use omemo_sansio::trust;
 pub use omemo_sansio::{
@@ -71,10 +71,10 @@ pub use omemo_sansio::{
     Flushed, HideDuringCatchUp, Ignored, IgnoredStatement, Imported, InboxId, IncomingMessage, Inconsistency,
     InvalidJid, InvalidSettings, KeyElement, Label, Limits, MAX_DEVICES, MAX_INBOX_BYTES, MAX_INBOX_MESSAGES,
     MAX_KEY_ELEMENTS, MAX_LABEL, MAX_PAGE, MAX_PAGE_BYTES, MAX_PAYLOAD, MAX_RECIPIENTS, Maintained,
-    Namespace, NetworkError, OutboxFailure, OutboxItem, Outgoing, OwedTrustMessage, OwedTrustMessages,
-    PartlyEncrypted, Payload, Pending, PreKeyId, PreKeyPolicy, PublicSignedPreKey, Received, RecipientKeys,
-    RecordError, Refreshed, Replaced, Sender, SendingChains, Settings, SkipReason, SkippedDevice, Timestamp,
-    TrustChange, TrustMessageOutcome, UsedPreKey, WithoutNames,
+    Namespace, NetworkError, Opened, OutboxFailure, OutboxItem, Outgoing, OwedTrustMessage,
+    OwedTrustMessages, PartlyEncrypted, Payload, Pending, PreKeyId, PreKeyPolicy, PublicSignedPreKey,
+    Received, RecipientKeys, RecordError, Refreshed, Replaced, Sender, SendingChains, Settings, SkipReason,
+    SkippedDevice, Timestamp, TrustChange, TrustMessageOutcome, UsedPreKey, WithoutNames,
 };
 pub use omemo_storage::{Companion, CompanionError, ErrorKind, Retry, Storage, StorageError, Transactional};
 pub use time::{Clock, SystemClock, Timer};

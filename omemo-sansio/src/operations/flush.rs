@@ -58,6 +58,9 @@ pub enum OutboxFailure {
     AfterBundle,
     /// The protocol is not spoken any more.
     UnknownNamespace,
+    /// What was published of a protocol is to be taken back, and it is spoken here: another process has given it up. That one
+    /// takes it back; both would publish lists that undo each other's.
+    StillSpoken,
     /// A stored record of the contact cannot be read. What is owed to others leaves all the same, unless 256 answers are
     /// owed to damaged contacts whose names come before theirs: until those are purged.
     Corrupt {
@@ -287,6 +290,10 @@ fn flush_withdrawals(
 ) -> Result<(), Stop> {
     for namespace in marked {
         let place = MarkPlace::Withdrawal(namespace.clone());
+        if settings.protocol(&namespace).is_some() {
+            acknowledge(view, &place, Err(OutboxFailure::StillSpoken), flushed)?;
+            continue;
+        }
         view.read::<Mark>(&place.key()?)?;
         // Updates of the list are not followed where the protocol is not spoken.
         let request = DownloadDeviceList {

@@ -82,6 +82,27 @@ fn a_withdrawal_that_fails_is_made_up_for() {
     assert_eq!(world.published(&romeo, &LEGACY), (false, false));
 }
 
+/// It would be put back on the list, and taken off it, for ever.
+#[test]
+fn a_process_that_still_speaks_a_protocol_leaves_its_withdrawal_to_others() {
+    let world = World::default();
+    let romeo = world.device(ROMEO, "phone");
+    let storage = std::sync::Arc::clone(&romeo.storage);
+    let other = world.open(settings(ROMEO, both()), "phone", storage, |builder| builder);
+    world.server.fail_uploads(1);
+    let flushed = wait(romeo.client.purge_protocol(LEGACY)).unwrap();
+    assert_eq!(flushed.failed.len(), 1, "{flushed:?}");
+    wait(other.client.refresh_device_lists(romeo.jid.clone())).unwrap();
+    let flushed = wait(other.client.flush()).unwrap();
+    let [(item, OutboxFailure::StillSpoken)] = flushed.failed.as_slice() else {
+        panic!("{flushed:?}")
+    };
+    assert_eq!(*item, OutboxItem::Withdrawal(LEGACY));
+    assert_eq!(world.published(&romeo, &LEGACY), (true, true));
+    romeo.flush();
+    assert_eq!(world.published(&romeo, &LEGACY), (false, false));
+}
+
 /// It is on no list any more, so that nothing is left but the bundle.
 #[test]
 fn a_bundle_that_cannot_be_deleted_is_deleted_by_the_next_flush() {
