@@ -64,7 +64,8 @@ impl<S: Storage> World<'_, S> {
             return self.finds(|| format!("{what} came out as {content:?}"));
         }
         let is_clear = !self.is_unclear(sheet);
-        if self.waits_in_inbox(device, sheet) && is_clear {
+        // What the inbox hands out again changes no session, whoever was put back.
+        if self.waits_in_inbox(device, sheet) && (is_clear || !how.committed) {
             self.tells_of(device, "finds", sheet, " in its inbox");
             self.seen.repeated += 1;
             return;
