@@ -20,7 +20,7 @@ pub fn rng(jid: &BareJid, name: &str) -> TestRng {
     let current = thread::current();
     // The threads that a test begins have no name of their own.
     match current.name() {
-        Some(test) => (jid.as_str(), name, number, test).hash(&mut hasher),
+        Some(test) => (jid.as_str(), name, number, name_of(test)).hash(&mut hasher),
         None => (jid.as_str(), name, number, current.id()).hash(&mut hasher),
     }
     // The processes that it begins have the same, and several may serve one account.
@@ -28,4 +28,12 @@ pub fn rng(jid: &BareJid, name: &str) -> TestRng {
         process::id().hash(&mut hasher);
     }
     TestRng::new(hasher.finish())
+}
+
+/// The name of a test, which is another where the tests of several programs are in one.
+fn name_of(test: &str) -> &str {
+    match env!("CARGO_CRATE_NAME") {
+        "quick" | "thorough" => test.split_once("::").map_or(test, |(_, name)| name),
+        _ => test,
+    }
 }
