@@ -18,6 +18,8 @@ mod catch_up;
 mod conversation;
 #[path = "../../omemo/tests/costs.rs"]
 mod costs;
+#[path = "../../omemo/tests/decrypt_many.rs"]
+mod decrypt_many;
 #[path = "../../omemo/tests/manager/main.rs"]
 mod manager;
 #[path = "../../omemo/tests/moving.rs"]
