@@ -108,9 +108,7 @@ impl<S: Storage, N: Network> Driver<S, N> {
         let mut conflicts = 0;
         loop {
             if turn.is_none() {
-                *turn = Some(self.turn.lock().await);
-                self.pause(Pause::for_others(self.contended.swap(0, Ordering::Relaxed)))
-                    .await;
+                *turn = Some(self.next_turn().await);
             }
             let Some(operation) = held.operation() else {
                 return Err(Error::Internal("an operation was driven past its end"));
@@ -156,6 +154,14 @@ impl<S: Storage, N: Network> Driver<S, N> {
                 }
             }
         }
+    }
+
+    /// Waits for the turn, and lets others go first if the last operation has won against them.
+    async fn next_turn(&self) -> MutexGuard<'_, ()> {
+        let turn = self.turn.lock().await;
+        let contended = self.contended.swap(0, Ordering::Relaxed);
+        self.pause(Pause::for_others(contended)).await;
+        turn
     }
 
     pub(crate) fn account(&self) -> Account {

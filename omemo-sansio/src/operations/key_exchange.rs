@@ -200,7 +200,9 @@ fn build(
         pre_keys.hidden.get(&key_exchange.pre_key),
     ) {
         (Some(pair), _) => pair,
-        (None, Some(hidden)) if !hidden.key_exchanges.contains(&presented(origin, key_exchange)) => {
+        (None, Some(hidden))
+            if !hidden.was_used_by(&presented(origin, key_exchange), &key_exchange.base_key) =>
+        {
             &hidden.pair
         }
         // It is not there, or is kept for others: the session that this key exchange has built is gone. Whether the message

@@ -245,7 +245,7 @@ pub(super) fn send(
     let mut any = false;
     for reply in replies {
         if is_unanswered(view, &reply)? {
-            acknowledge(view, &reply.place, Ok(()), flushed)?;
+            view.delete(&reply.place.key()?)?;
             continue;
         }
         match empty_message(view, env, settings, account, &reply) {

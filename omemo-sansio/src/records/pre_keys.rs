@@ -8,7 +8,7 @@ use omemo_storage::Value;
 use super::codec::{Reader, Writer};
 use super::{RecordError, Stored};
 use crate::PreKeyId;
-use crate::keys::KeyPair;
+use crate::keys::{KeyPair, PublicKey};
 
 /// 2: whether a hidden pre key is kept for good.
 const VERSION: u8 = 2;
@@ -31,6 +31,14 @@ pub(crate) struct HiddenPreKey {
     pub(crate) key_exchanges: Vec<[u8; 32]>,
     /// Whether it outlives the catch-ups.
     pub(crate) kept: bool,
+}
+
+impl HiddenPreKey {
+    /// Whether a key exchange has used it. Older versions kept base keys as they are.
+    pub(crate) fn was_used_by(&self, key_exchange: &[u8; 32], base_key: &PublicKey) -> bool {
+        let mut known = self.key_exchanges.iter();
+        known.any(|known| known == key_exchange || known == base_key.as_bytes())
+    }
 }
 
 impl PreKeys {
@@ -107,5 +115,25 @@ impl Stored for PreKeys {
             writer.flag(*kept);
         }
         writer.finish().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::testing::TestRng;
+
+    #[test]
+    fn key_exchanges_that_older_versions_have_noted_are_known() {
+        let hidden = HiddenPreKey {
+            pair: KeyPair::generate(&mut TestRng::new(1)),
+            key_exchanges: [[1; 32], [2; 32]].into(),
+            kept: true,
+        };
+        let known = |key_exchange, base_key| {
+            hidden.was_used_by(&[key_exchange; 32], &PublicKey::from_bytes([base_key; 32]))
+        };
+        assert!(known(1, 9) && known(9, 2));
+        assert!(!known(8, 9));
     }
 }
